@@ -1,0 +1,280 @@
+/**
+ * The deployment file: the one thing that an operator writes.
+ *
+ * It is read once, here, into a domain type that every other part trusts. A file with mistakes is refused with
+ * all of them at once, each with its path in the file, the value found and what to write instead.
+ */
+import ipaddr from 'ipaddr.js';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+
+/** Route 53 answers a multivalue query with at most 8 records (Developer Guide, "Multivalue answer routing"). */
+export const MAX_SLOTS_PER_SERVICE = 8;
+
+const label = (what: string) =>
+  z
+    .string()
+    .regex(
+      /^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/,
+      `${what} is 1 to 20 of a-z, 0-9 and -, starting with a letter`,
+    );
+
+const network = z
+  .string()
+  .refine(
+    isNetwork,
+    'write an address range in CIDR notation with its host bits zero, such as 198.51.100.0/24',
+  );
+
+const domainName = z
+  .string()
+  .regex(
+    /^(?=.{4,200}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/,
+    'write a domain name in lower case without a closing dot, such as rec.example.com',
+  );
+
+const regionName = z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'write an AWS region, such as us-east-1');
+
+const wholeNumber = (min: number, max: number, unit: string) => {
+  const remedy = `write a whole number of ${unit} from ${min} to ${max}`;
+  return z.int(remedy).min(min, remedy).max(max, remedy);
+};
+
+const slot = z.strictObject({
+  /** Fixed for the life of the slot: its address, DNS records and spool volume hang on it. */
+  name: label('a slot name'),
+  zone: z.string(),
+  callCapacity: wholeNumber(1, 10_000, 'concurrent recordings'),
+  /** SRV services that name this slot; all of them when absent. */
+  services: z.array(z.string()).min(1, 'name at least one service, or leave the key out for all').optional(),
+});
+
+const region = z.strictObject({
+  name: regionName,
+  /** SRV priority: the SRC tries the lowest first. */
+  tier: wholeNumber(0, 65_535, 'SRV priority (10 = first choice, 20 = backup)'),
+  slots: z.array(slot).min(1, 'give the region at least one slot'),
+});
+
+const service = z.strictObject({
+  /** The SRC is given `<name>.<zone>`, with the port left empty. */
+  name: label('a service name'),
+  transports: z
+    .array(z.enum(['udp', 'tcp'], 'write udp or tcp'))
+    .min(1, 'name at least one transport: udp, tcp'),
+});
+
+const source = z.strictObject({
+  name: label('a source name'),
+  networks: z.array(network).min(1, 'list the networks that its SIP and RTP come from'),
+  /** Owner of what this SRC records; when absent, the service provider that BroadWorks names in the metadata. */
+  tenant: label('a tenant').optional(),
+});
+
+const replicationTarget = z.strictObject({
+  from: regionName,
+  to: regionName,
+  mode: z.literal('onCompletion', 'write onCompletion, the only mode of this version'),
+});
+
+const schema = z.strictObject({
+  name: label('a deployment name'),
+  account: z
+    .string('write the account in quotes')
+    .regex(/^\d{12}$/, 'write the 12 digits of the AWS account, in quotes'),
+  dns: z.strictObject({
+    zone: domainName,
+    /** An existing public hosted zone; when absent, the deployment makes its own. */
+    hostedZoneId: z
+      .string()
+      .regex(/^Z[A-Z0-9]{4,31}$/, 'write a hosted zone id, such as Z0123456789ABC')
+      .optional(),
+    services: z.array(service).min(1, 'name at least one SRV service'),
+  }),
+  regions: z.array(region).min(1, 'name at least one region'),
+  sources: z.array(source).min(1, 'name at least one SRC: calls from anyone else are refused'),
+  replication: z.array(replicationTarget).default([]),
+  retention: z.strictObject({ days: wholeNumber(1, 36_500, 'days') }),
+  api: z.strictObject({ auth: z.literal('iam', 'write iam, the only kind of this version') }),
+});
+
+export type Deployment = z.infer<typeof schema>;
+export type DeploymentRegion = Deployment['regions'][number];
+export type DeploymentSlot = DeploymentRegion['slots'][number];
+export type DeploymentSource = Deployment['sources'][number];
+
+/** One mistake in the deployment file. `path` is where (`regions[0].slots[1].zone`). */
+export interface DeploymentProblem {
+  path: string;
+  value: unknown;
+  remedy: string;
+}
+
+/** The deployment file cannot be used; the message lists every problem, one a line. */
+export class DeploymentFileError extends Error {
+  readonly problems: DeploymentProblem[];
+
+  constructor(fileName: string, problems: DeploymentProblem[]) {
+    const lines = problems.map(
+      ({ path, value, remedy }) => `  ${path || '(top)'}: ${describe(value)}: ${remedy}`,
+    );
+    super(
+      `${fileName} has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n${lines.join('\n')}`,
+    );
+    this.name = 'DeploymentFileError';
+    this.problems = problems;
+  }
+}
+
+/**
+ * Reads the text of a deployment file (YAML).
+ * @param fileName only for messages
+ * @throws DeploymentFileError listing every problem
+ */
+export function parseDeployment(text: string, fileName: string): Deployment {
+  const document = parseDocument(text, { prettyErrors: true });
+  if (document.errors.length > 0)
+    throw new DeploymentFileError(
+      fileName,
+      document.errors.map((error) => ({
+        path: `line ${error.linePos?.[0].line ?? '?'}`,
+        value: error.code,
+        remedy: error.message.split('\n')[0] ?? 'not YAML',
+      })),
+    );
+  const input: unknown = document.toJS();
+  const result = schema.safeParse(input);
+  const problems = [
+    ...(result.error?.issues ?? []).flatMap((issue) => toProblems(issue, input)),
+    ...crossChecks(input),
+  ];
+  if (problems.length > 0 || !result.success) throw new DeploymentFileError(fileName, problems);
+  return result.data;
+}
+
+function toProblems(issue: z.core.$ZodIssue, input: unknown): DeploymentProblem[] {
+  const value = valueAt(input, issue.path);
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({
+      path: pathText([...issue.path, key]),
+      value: valueAt(value, [key]),
+      remedy: 'no such key: remove it, or check its spelling',
+    }));
+  const generic = issue.message.startsWith('Invalid input: expected ');
+  const remedy =
+    value === undefined
+      ? 'is missing: add it'
+      : generic
+        ? `write ${issue.message.slice('Invalid input: expected '.length).replace(/, received.*/, '')} here`
+        : issue.message;
+  return [{ path: pathText(issue.path), value, remedy }];
+}
+
+/**
+ * What no single field shows: names used twice, references to what is not there, Route 53's limit of 8.
+ * Works on the raw input and passes over what is malformed, so that these mistakes are told along with the others.
+ */
+function crossChecks(input: unknown): DeploymentProblem[] {
+  const problems: DeploymentProblem[] = [];
+  const report = (path: Path, remedy: string) =>
+    problems.push({ path: pathText(path), value: valueAt(input, path), remedy });
+  const at = (path: Path) => valueAt(input, path);
+  const rows = (path: Path): Path[] => {
+    const list = at(path);
+    return Array.isArray(list) ? list.map((_, index) => [...path, index]) : [];
+  };
+  const unique = (paths: Path[], what: string) => {
+    const seen = new Map<unknown, string>();
+    for (const path of paths) {
+      const value = at(path);
+      if (typeof value !== 'string') continue;
+      const first = seen.get(value);
+      if (first) report(path, `${what} is already used at ${first}: choose another`);
+      else seen.set(value, pathText(path));
+    }
+  };
+
+  const regions = rows(['regions']);
+  const slots = regions.flatMap((path) => rows([...path, 'slots']));
+  const services = rows(['dns', 'services']).map((path) => [...path, 'name']);
+  const named = (paths: Path[]) => paths.map((path) => [...path, 'name']);
+  unique(named(regions), 'this region');
+  unique(named(slots), 'this slot name');
+  unique(services, 'this service name');
+  unique(named(rows(['sources'])), 'this source name');
+
+  for (const slotPath of slots) {
+    const regionName = at([...slotPath.slice(0, 2), 'name']);
+    const zone = at([...slotPath, 'zone']);
+    if (typeof zone === 'string' && !(zone.slice(0, -1) === regionName && /[a-z]$/.test(zone)))
+      report([...slotPath, 'zone'], `write an availability zone of ${regionName}, such as ${regionName}a`);
+  }
+
+  const serviceNames = services.map(at);
+  for (const path of slots.flatMap((slotPath) => rows([...slotPath, 'services'])))
+    if (!serviceNames.includes(at(path)))
+      report(path, `no such service: use one of ${serviceNames.join(', ')}`);
+  for (const path of services) {
+    const members = slots.filter((slotPath) => {
+      const chosen = at([...slotPath, 'services']);
+      return !Array.isArray(chosen) || chosen.includes(at(path));
+    });
+    if (members.length > MAX_SLOTS_PER_SERVICE)
+      report(
+        path,
+        `${members.length} slots share this SRV name and Route 53 answers with ${MAX_SLOTS_PER_SERVICE}: ` +
+          'add a service and give each slot its own in `services`',
+      );
+    if (members.length === 0) report(path, 'no slot serves it: remove it, or name it in a slot');
+  }
+
+  const regionNames = named(regions).map(at);
+  for (const target of rows(['replication'])) {
+    for (const key of ['from', 'to'])
+      if (!regionNames.includes(at([...target, key])))
+        report([...target, key], `no such region here: use one of ${regionNames.join(', ')}`);
+    if (at([...target, 'from']) === at([...target, 'to']))
+      report([...target, 'to'], 'is the region that it copies from: name another');
+  }
+  return problems;
+}
+
+/** The slots, with their regions, that a service's SRV records name, in the file's order. */
+export function slotsOfService(
+  deployment: Deployment,
+  serviceName: string,
+): { region: DeploymentRegion; slot: DeploymentSlot }[] {
+  return deployment.regions.flatMap((r) =>
+    r.slots.filter((s) => s.services?.includes(serviceName) ?? true).map((s) => ({ region: r, slot: s })),
+  );
+}
+
+function isNetwork(text: string): boolean {
+  if (!ipaddr.isValidCIDR(text)) return false;
+  const [address] = text.split('/') as [string];
+  const family = ipaddr.parse(address).kind() === 'ipv4' ? ipaddr.IPv4 : ipaddr.IPv6;
+  return (
+    family.networkAddressFromCIDR(text).toNormalizedString() === ipaddr.parse(address).toNormalizedString()
+  );
+}
+
+type Path = readonly PropertyKey[];
+
+const pathText = (path: Path): string =>
+  path.reduce<string>(
+    (text, key) =>
+      typeof key === 'number' ? `${text}[${key}]` : text ? `${text}.${String(key)}` : String(key),
+    '',
+  );
+
+const valueAt = (input: unknown, path: Path): unknown =>
+  path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | null | undefined)?.[key],
+    input,
+  );
+
+function describe(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

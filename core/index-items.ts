@@ -1,0 +1,180 @@
+/**
+ * The index: item shapes and keys of the one DynamoDB table.
+ *
+ * | item      | pk         | sk             | written by |
+ * |-----------|------------|----------------|------------|
+ * | recording | `REC#<id>` | `META`         | index-recording of the home region only (DESIGN.md 4.9) |
+ * | copy      | `REC#<id>` | `COPY#<region>`| the function that made the copy; the home copy by index-recording |
+ *
+ * Index `byTime`: pk `D#<day>#<shard>`, sk `<startedAt>#<id>`: recordings of a day, oldest first. A day is spread over
+ * shards, because one partition takes 1,000 writes a second and a day is the natural hot spot.
+ */
+import { z } from 'zod';
+import { recordingPrefix } from './keys.ts';
+import {
+  broadWorksSchema,
+  DIRECTIONS,
+  type Manifest,
+  manifestFileSchema,
+  participantSchema,
+  RECORDING_STATUSES,
+  warningSchema,
+} from './manifest.ts';
+
+export const BY_TIME_INDEX = 'byTime';
+export const TIME_SHARDS = 4;
+
+const recordingPk = (recordingId: string): string => `REC#${recordingId}`;
+const RECORDING_SK = 'META';
+const COPY_SK_PREFIX = 'COPY#';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** What the index says of a recording; everything but its keys. */
+export const indexedRecordingSchema = z.object({
+  recordingId: z.string(),
+  revision: z.number(),
+  tenant: z.string(),
+  status: z.enum(RECORDING_STATUSES),
+  statusReasons: z.array(z.string()),
+  startedAt: z.string(),
+  endedAt: z.string(),
+  durationMs: z.number(),
+  homeRegion: z.string(),
+  slot: z.string(),
+  direction: z.enum(DIRECTIONS),
+  callId: z.string(),
+  correlationIds: z.array(z.string()),
+  sipCallId: z.string(),
+  source: z.string(),
+  participants: z.array(participantSchema),
+  broadWorks: broadWorksSchema.optional(),
+  audio: z
+    .object({
+      file: z.string(),
+      startedAt: z.string(),
+      durationMs: z.number(),
+      channels: z.number(),
+      encoding: z.string(),
+    })
+    .optional(),
+  streams: z.array(
+    z.object({
+      label: z.string(),
+      channel: z.number(),
+      codec: z.string(),
+      packets: z.number(),
+      lostPackets: z.number(),
+      gapMs: z.number(),
+    }),
+  ),
+  warnings: z.array(warningSchema),
+  files: z.array(manifestFileSchema),
+});
+export type IndexedRecording = z.infer<typeof indexedRecordingSchema>;
+
+/** Where one copy of a recording lies. `prefix` is that of all its files. */
+export const recordingCopySchema = z.object({
+  recordingId: z.string(),
+  region: z.string(),
+  bucket: z.string(),
+  prefix: z.string(),
+  bytes: z.number(),
+  role: z.enum(['home', 'replica']),
+});
+export type RecordingCopy = z.infer<typeof recordingCopySchema>;
+
+export interface TableKey {
+  pk: string;
+  sk: string;
+}
+
+export const recordingKey = (recordingId: string): TableKey => ({
+  pk: recordingPk(recordingId),
+  sk: RECORDING_SK,
+});
+
+/** The partition that holds a recording and all its copies. */
+export const recordingPartition = recordingPk;
+
+export const isCopyKey = ({ sk }: TableKey): boolean => sk.startsWith(COPY_SK_PREFIX);
+
+/** The recording item of a manifest, with its keys. */
+export function recordingItem(
+  manifest: Manifest,
+): IndexedRecording & TableKey & { timePk: string; timeSk: string } {
+  const { recordingId, startedAt, endedAt } = manifest;
+  return {
+    ...recordingKey(recordingId),
+    timePk: timePartition(startedAt, shardOf(recordingId)),
+    timeSk: timeSortKey(startedAt, recordingId),
+    recordingId,
+    revision: manifest.revision,
+    tenant: manifest.tenant,
+    status: manifest.status,
+    statusReasons: manifest.statusReasons,
+    startedAt,
+    endedAt,
+    durationMs: Date.parse(endedAt) - Date.parse(startedAt),
+    homeRegion: manifest.homeRegion,
+    slot: manifest.slot,
+    direction: manifest.direction,
+    callId: manifest.call.callId,
+    correlationIds: manifest.call.correlationIds,
+    sipCallId: manifest.session.sipCallId,
+    source: manifest.session.source,
+    participants: manifest.participants,
+    broadWorks: manifest.broadWorks,
+    audio: manifest.audio && {
+      file: manifest.audio.file,
+      startedAt: manifest.audio.startedAt,
+      durationMs: manifest.audio.durationMs,
+      channels: manifest.audio.channels,
+      encoding: manifest.audio.encoding,
+    },
+    streams: manifest.streams.map(({ label, channel, codec, packets, lostPackets, gaps }) => ({
+      label,
+      channel,
+      codec,
+      packets,
+      lostPackets,
+      gapMs: gaps.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0),
+    })),
+    warnings: manifest.warnings,
+    files: manifest.files,
+  };
+}
+
+/** The item of the copy that the recorder itself made. */
+export function homeCopyItem(manifest: Manifest, bucket: string): RecordingCopy & TableKey {
+  const { recordingId, homeRegion } = manifest;
+  return {
+    pk: recordingPk(recordingId),
+    sk: `${COPY_SK_PREFIX}${homeRegion}`,
+    recordingId,
+    region: homeRegion,
+    bucket,
+    prefix: recordingPrefix({ homeRegion, recordingId, startedAt: new Date(manifest.startedAt) }),
+    bytes: manifest.files.reduce((sum, { bytes }) => sum + bytes, 0),
+    role: 'home',
+  };
+}
+
+const timeSortKey = (startedAt: string, recordingId: string): string => `${startedAt}#${recordingId}`;
+
+const timePartition = (startedAt: string, shard: number): string => `D#${startedAt.slice(0, 10)}#${shard}`;
+
+/** All partitions of the `byTime` index for one UTC day (`2026-11-23`). */
+export const dayPartitions = (day: string): string[] =>
+  Array.from({ length: TIME_SHARDS }, (_, shard) => timePartition(day, shard));
+
+/** The last character of a ULID is random, base 32. */
+const shardOf = (recordingId: string): number => recordingId.charCodeAt(recordingId.length - 1) % TIME_SHARDS;
+
+/** UTC days that touch the half-open interval [from, to), newest first. */
+export function daysNewestFirst(from: Date, to: Date): string[] {
+  const days: string[] = [];
+  for (let day = Math.floor((to.getTime() - 1) / DAY_MS); day >= Math.floor(from.getTime() / DAY_MS); day--)
+    days.push(new Date(day * DAY_MS).toISOString().slice(0, 10));
+  return days;
+}

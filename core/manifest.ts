@@ -1,0 +1,187 @@
+/**
+ * The manifest: the JSON object, written last, that makes a recording exist.
+ *
+ * It is the only source of the index, so it carries everything that anybody may later search for, and the
+ * SHA-256 of every file that belongs to the recording. Readers accept only the versions that they know.
+ */
+import { z } from 'zod';
+
+export const MANIFEST_VERSION = 1;
+export const MANIFEST_FILE = 'manifest.json';
+
+const timestamp = z.iso.datetime({ precision: 3 });
+const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
+
+/**
+ * What the recording holds:
+ * `complete`: every negotiated stream from the first packet to the end of the session, nothing missing;
+ * `partial`: something is missing, `statusReasons` says what;
+ * `recovered`: closed from the journals after the recorder died.
+ */
+export const RECORDING_STATUSES = ['complete', 'partial', 'recovered'] as const;
+export type RecordingStatus = (typeof RECORDING_STATUSES)[number];
+
+/** As the recorded user sees it: `outgoing` = the user called (origCall), `incoming` = the user was called (termCall). */
+export const DIRECTIONS = ['outgoing', 'incoming', 'unknown'] as const;
+export type Direction = (typeof DIRECTIONS)[number];
+
+/** Something irregular that did not stop the recording. `code` is stable (kebab-case); `detail` is for people. */
+export const warningSchema = z.object({ code: z.string(), detail: z.string(), at: timestamp });
+export type Warning = z.infer<typeof warningSchema>;
+
+/**
+ * One person of the communication session (RFC 7865 6.5).
+ * `aors` are kept as sent; `number` is the user part where that is a telephone number.
+ * `streamLabels` are the labels of the streams that carry this participant's voice.
+ */
+export const participantSchema = z.object({
+  id: z.string(),
+  aors: z.array(z.string()),
+  names: z.array(z.string()),
+  number: z.string().optional(),
+  streamLabels: z.array(z.string()),
+  joinedAt: timestamp.optional(),
+  leftAt: timestamp.optional(),
+});
+export type Participant = z.infer<typeof participantSchema>;
+
+/** BroadWorks' extension of the metadata, by element name and not by version (`reference/siprec.md` 2.4). */
+export const broadWorksSchema = z.object({
+  version: z.string().optional(),
+  extTrackingId: z.string().optional(),
+  newExtTrackingId: z.string().optional(),
+  serviceProviderId: z.string().optional(),
+  groupId: z.string().optional(),
+  userId: z.string().optional(),
+  callId: z.string().optional(),
+  recordingType: z.string().optional(),
+  callingPartyNumber: z.string().optional(),
+  calledPartyNumber: z.string().optional(),
+  dialedDigits: z.string().optional(),
+  redirect: z
+    .object({
+      lastRedirectNumber: z.string().optional(),
+      origCalledNumber: z.string().optional(),
+      numOfRedirections: z.string().optional(),
+      redirectedFromPartyNumber: z.string().optional(),
+      redirectedToPartyNumber: z.string().optional(),
+    })
+    .optional(),
+  acd: z
+    .object({ userId: z.string().optional(), name: z.string().optional(), number: z.string().optional() })
+    .optional(),
+});
+export type BroadWorksData = z.infer<typeof broadWorksSchema>;
+
+/** A stretch of a stream without audio, in milliseconds from the start of the audio file. */
+export const gapSchema = z.object({
+  fromMs: z.number().nonnegative(),
+  toMs: z.number().nonnegative(),
+  cause: z.enum(['lost', 'not-sent', 'crash']),
+});
+export type Gap = z.infer<typeof gapSchema>;
+
+/** One RTP stream. `channel` is its place in the audio file, from 0. Counts are packets. */
+export const streamSchema = z.object({
+  label: z.string(),
+  channel: z.number().int().nonnegative(),
+  codec: z.string(),
+  payloadType: z.number().int(),
+  ssrcs: z.array(z.number().int()),
+  packets: z.number().int(),
+  lostPackets: z.number().int(),
+  duplicatePackets: z.number().int(),
+  foreignPackets: z.number().int(),
+  firstPacketAt: timestamp.optional(),
+  lastPacketAt: timestamp.optional(),
+  gaps: z.array(gapSchema),
+});
+export type RecordedStream = z.infer<typeof streamSchema>;
+
+export const FILE_ROLES = ['audio', 'metadata'] as const;
+export const manifestFileSchema = z.object({
+  name: z.string().regex(/^[A-Za-z0-9._-]+$/),
+  role: z.enum(FILE_ROLES),
+  contentType: z.string(),
+  bytes: z.number().int().nonnegative(),
+  sha256: sha256Hex,
+});
+export type ManifestFile = z.infer<typeof manifestFileSchema>;
+
+export const manifestSchema = z.object({
+  manifestVersion: z.literal(MANIFEST_VERSION),
+  recordingId: z.ulid(),
+  /** Grows with every rewrite of the manifest; the index keeps the highest. */
+  revision: z.number().int().positive(),
+  tenant: z.string().min(1),
+  homeRegion: z.string().min(1),
+  slot: z.string().min(1),
+  recorderVersion: z.string(),
+  status: z.enum(RECORDING_STATUSES),
+  statusReasons: z.array(z.string()),
+  /** From the 200 to the INVITE until the end of the recording session. */
+  startedAt: timestamp,
+  endedAt: timestamp,
+  /** The recording session: the SIP dialog between SRC and recorder. */
+  session: z.object({
+    sipCallId: z.string(),
+    source: z.string(),
+    sourceAddress: z.string(),
+    endedBy: z.enum(['bye', 'recorder', 'sip-server-lost', 'crash']),
+  }),
+  /** The communication session that this recording belongs to; recordings with one `callId` belong together. */
+  call: z.object({ callId: z.string(), correlationIds: z.array(z.string()) }),
+  direction: z.enum(DIRECTIONS),
+  metadataDialect: z.string(),
+  participants: z.array(participantSchema),
+  broadWorks: broadWorksSchema.optional(),
+  /** `startedAt` is the instant of sample 0. Absent when no packet arrived. */
+  audio: z
+    .object({
+      file: z.string(),
+      startedAt: timestamp,
+      durationMs: z.number().nonnegative(),
+      sampleRate: z.number().int(),
+      channels: z.number().int(),
+      encoding: z.enum(['pcmu', 'pcma', 'pcm16']),
+    })
+    .optional(),
+  streams: z.array(streamSchema),
+  warnings: z.array(warningSchema),
+  files: z.array(manifestFileSchema),
+});
+export type Manifest = z.infer<typeof manifestSchema>;
+
+/** The manifest cannot be used: not JSON, an unknown version, or fields missing. `key` is the S3 key. */
+export class InvalidManifestError extends Error {
+  readonly key: string;
+
+  constructor(key: string, reason: string, options?: ErrorOptions) {
+    super(`manifest ${key} cannot be used: ${reason}`, options);
+    this.name = 'InvalidManifestError';
+    this.key = key;
+  }
+}
+
+/**
+ * Reads a manifest's text.
+ * @param key the S3 key, only for the error
+ * @throws InvalidManifestError if it is not a manifest of a known version
+ */
+export function parseManifest(text: string, key: string): Manifest {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new InvalidManifestError(key, 'it is not JSON', { cause });
+  }
+  const version = (json as { manifestVersion?: unknown } | null)?.manifestVersion;
+  if (version !== MANIFEST_VERSION)
+    throw new InvalidManifestError(
+      key,
+      `manifestVersion is ${JSON.stringify(version)}, this version reads ${MANIFEST_VERSION}`,
+    );
+  const result = manifestSchema.safeParse(json);
+  if (!result.success) throw new InvalidManifestError(key, z.prettifyError(result.error));
+  return result.data;
+}

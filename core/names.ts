@@ -1,0 +1,15 @@
+/** Names of AWS resources that more than one stack or program must know. They follow from the deployment file alone. */
+import type { Deployment } from './deployment.ts';
+
+/** Bucket names are global in S3, so account and region are in them (at most 63 characters: 20 + 12 + 12 + 14). */
+export const recordingsBucketName = ({ name, account }: Deployment, region: string): string =>
+  `${name}-recordings-${account}-${region}`;
+
+/** The same in every region: a global table has one name. */
+export const indexTableName = ({ name }: Deployment): string => `${name}-index`;
+
+/** The region that creates the global index table; the others are its replicas. */
+export const indexHomeRegion = ({ regions }: Deployment): string => (regions[0] as { name: string }).name;
+
+/** Namespace of all metrics. */
+export const METRICS_NAMESPACE = 'SiprecHa';

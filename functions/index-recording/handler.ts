@@ -1,0 +1,45 @@
+/** Lambda behind the queue of manifest events. */
+import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch';
+import { MetricUnit } from '@aws-lambda-powertools/metrics';
+import type { SQSHandler, SQSRecord } from 'aws-lambda';
+import { InvalidManifestError } from '../../core/manifest.ts';
+import { documentClient, s3Client } from '../shared/aws-clients.ts';
+import { INDEX_TABLE, requireEnvironment } from '../shared/environment.ts';
+import { createLogger, createMetrics } from '../shared/observability.ts';
+import { METRICS, SERVICE_NAME } from './constants.ts';
+import { indexManifest } from './index-recording.ts';
+import { parseS3Notification } from './s3-events.ts';
+
+const logger = createLogger(SERVICE_NAME);
+const metrics = createMetrics(SERVICE_NAME);
+const processor = new BatchProcessor(EventType.SQS);
+const dependencies = {
+  s3: s3Client(),
+  table: documentClient(),
+  tableName: requireEnvironment(INDEX_TABLE),
+};
+
+async function indexMessage({ body }: SQSRecord): Promise<void> {
+  for (const object of parseS3Notification(body)) {
+    try {
+      const outcome = await indexManifest(dependencies, object);
+      metrics.addMetric(METRICS[outcome], MetricUnit.Count, 1);
+      logger.info('manifest event', { ...object, outcome });
+    } catch (error) {
+      if (error instanceof InvalidManifestError) metrics.addMetric(METRICS.invalid, MetricUnit.Count, 1);
+      logger.error('manifest not indexed', { ...object, error });
+      throw error; // back to the queue, and after the last try to the dead-letter queue
+    }
+  }
+}
+
+export const handler: SQSHandler = async (event, context) => {
+  try {
+    return await processPartialResponse(event, indexMessage, processor, {
+      context,
+      throwOnFullBatchFailure: false,
+    });
+  } finally {
+    metrics.publishStoredMetrics();
+  }
+};

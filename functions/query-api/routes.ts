@@ -1,0 +1,63 @@
+/** The API's routes. Each reads the request, asks the index, and answers JSON. */
+import { Router } from '@aws-lambda-powertools/event-handler/http';
+import type { Logger } from '@aws-lambda-powertools/logger';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { encodeCursor, InvalidCursorError } from './cursor.ts';
+import { playbackAddress } from './playback.ts';
+import { problem } from './problems.ts';
+import { InvalidQueryError, readTimeQuery } from './requests.ts';
+import { findCopies, findRecording, type IndexTable, searchByTime } from './search.ts';
+
+export interface ApiDependencies {
+  index: IndexTable;
+  /** S3 client for the buckets of a region. */
+  s3For: (region: string) => S3Client;
+  /** This function's region: its copy is preferred. */
+  region: string;
+  logger: Logger;
+}
+
+export function createRouter({ index, s3For, region, logger }: ApiDependencies): Router {
+  const app = new Router({ logger });
+
+  app.get('/recordings', async ({ req }) => {
+    const query = readTimeQuery(new URL(req.url).searchParams, new Date());
+    const { items, last } = await searchByTime(index, query);
+    return { items, ...(last && { nextCursor: encodeCursor(query, last) }) };
+  });
+
+  app.get('/recordings/:id', async ({ params }) => {
+    const id = params.id as string;
+    const [recording, copies] = await Promise.all([findRecording(index, id), findCopies(index, id)]);
+    return recording ? { ...recording, copies } : noRecording(id);
+  });
+
+  app.get('/recordings/:id/audio', async ({ params }) => {
+    const id = params.id as string;
+    const [recording, copies] = await Promise.all([findRecording(index, id), findCopies(index, id)]);
+    if (!recording) return noRecording(id);
+    const copy = copies.find((candidate) => candidate.region === region) ?? copies[0];
+    const address = copy && (await playbackAddress(s3For, recording, copy, new Date()));
+    if (address) return { ...address };
+    return problem(
+      404,
+      'No audio',
+      `recording ${id} (${recording.status}) holds no audio: ${recording.statusReasons}`,
+    );
+  });
+
+  const badRequest = async (error: Error) => problem(400, 'Bad request', error.message);
+  app.errorHandler([InvalidQueryError, InvalidCursorError], badRequest);
+  app.notFound(async () => problem(404, 'Not found', 'there is no such resource: see /recordings'));
+  app.methodNotAllowed(async () =>
+    problem(405, 'Method not allowed', 'this resource does not take this method'),
+  );
+  app.errorHandler(Error, async (error) => {
+    logger.error('request failed', { error });
+    return problem(500, 'Internal error', 'the request could not be carried out: try again');
+  });
+  return app;
+}
+
+const noRecording = (id: string): Response =>
+  problem(404, 'No such recording', `there is no recording ${id}, or it is not indexed yet`);

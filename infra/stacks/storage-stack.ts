@@ -1,0 +1,119 @@
+/** Where a region's recordings lie: bucket, key, and the queue that tells of every new manifest. */
+import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import {
+  BlockPublicAccess,
+  Bucket,
+  BucketEncryption,
+  type CfnBucket,
+  ObjectOwnership,
+} from 'aws-cdk-lib/aws-s3';
+import { Queue, QueueEncryption, QueuePolicy } from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import type { Deployment } from '../../core/deployment.ts';
+import { regionPrefix } from '../../core/keys.ts';
+import { MANIFEST_FILE } from '../../core/manifest.ts';
+import { recordingsBucketName } from '../../core/names.ts';
+import { recordingsKeyAlias } from '../constructs/recordings-access.ts';
+
+export interface StorageStackProps extends StackProps {
+  deployment: Deployment;
+}
+
+/** Lambda's timeout for one batch; SQS wants a visibility timeout of at least six times that. */
+export const INDEX_TIMEOUT = Duration.seconds(30);
+
+export class StorageStack extends Stack {
+  readonly bucket: Bucket;
+  /** One message per manifest that a recorder of this region wrote. */
+  readonly manifestEvents: Queue;
+
+  constructor(scope: Construct, id: string, { deployment, ...props }: StorageStackProps) {
+    super(scope, id, props);
+    const bucketName = recordingsBucketName(deployment, this.region);
+
+    const key = new Key(this, 'key', {
+      alias: recordingsKeyAlias(deployment),
+      description: `Recordings of ${deployment.name} in ${this.region}`,
+      enableKeyRotation: true,
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+    this.bucket = new Bucket(this, 'recordings', {
+      bucketName,
+      encryption: BucketEncryption.KMS,
+      encryptionKey: key,
+      bucketKeyEnabled: true, // one KMS call per key and hour rather than per object
+      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+      objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      enforceSSL: true,
+      versioned: true,
+      lifecycleRules: [
+        {
+          id: 'retention',
+          expiration: Duration.days(deployment.retention.days),
+          noncurrentVersionExpiration: Duration.days(1),
+        },
+        { id: 'abandoned-uploads', abortIncompleteMultipartUploadAfter: Duration.days(7) },
+      ],
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+
+    this.manifestEvents = new Queue(this, 'manifest-events', {
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+      visibilityTimeout: Duration.seconds(6 * INDEX_TIMEOUT.toSeconds()),
+      deadLetterQueue: {
+        maxReceiveCount: 5,
+        queue: new Queue(this, 'manifest-events-dead', {
+          encryption: QueueEncryption.SQS_MANAGED,
+          enforceSSL: true,
+          retentionPeriod: Duration.days(14),
+        }),
+      },
+    });
+    this.notifyOfManifests(bucketName);
+    new CfnOutput(this, 'BucketName', { value: bucketName });
+  }
+
+  /**
+   * Declared on the bucket itself: CDK's own way is a custom resource with one more function to run. S3 tests the
+   * queue when the notification is made, so the queue's policy must be there first, and name the bucket by ARN text.
+   */
+  private notifyOfManifests(bucketName: string): void {
+    const policy = new QueuePolicy(this, 'manifest-events-from-s3', { queues: [this.manifestEvents] });
+    policy.document.addStatements(
+      new PolicyStatement({
+        principals: [new ServicePrincipal('s3.amazonaws.com')],
+        actions: ['sqs:SendMessage'],
+        resources: [this.manifestEvents.queueArn],
+        conditions: {
+          ArnEquals: { 'aws:SourceArn': `arn:${this.partition}:s3:::${bucketName}` },
+          StringEquals: { 'aws:SourceAccount': this.account },
+        },
+      }),
+    );
+    const bucket = this.bucket.node.defaultChild as CfnBucket;
+    bucket.addResourceDependency(policy.node.defaultChild as QueuePolicyResource);
+    bucket.notificationConfiguration = {
+      // Put and multipart only: a copy made by replication must never look like a new recording.
+      queueConfigurations: ['s3:ObjectCreated:Put', 's3:ObjectCreated:CompleteMultipartUpload'].map(
+        (event) => ({
+          event,
+          queue: this.manifestEvents.queueArn,
+          filter: {
+            s3Key: {
+              rules: [
+                { name: 'prefix', value: regionPrefix(this.region) },
+                { name: 'suffix', value: `/${MANIFEST_FILE}` },
+              ],
+            },
+          },
+        }),
+      ),
+    };
+  }
+}
+
+type QueuePolicyResource = Parameters<CfnBucket['addResourceDependency']>[0];

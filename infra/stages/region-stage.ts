@@ -1,0 +1,22 @@
+/** Everything of one region. Regions share nothing but names, so that a lost one blocks only its own deploys. */
+import { Stage } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import type { Deployment, DeploymentRegion } from '../../core/deployment.ts';
+import { ApiStack } from '../stacks/api-stack.ts';
+import { IndexStack } from '../stacks/index-stack.ts';
+import { StorageStack } from '../stacks/storage-stack.ts';
+
+export interface RegionStageProps {
+  deployment: Deployment;
+  region: DeploymentRegion;
+}
+
+export class RegionStage extends Stage {
+  constructor(scope: Construct, id: string, { deployment, region }: RegionStageProps) {
+    super(scope, id, { env: { account: deployment.account, region: region.name } });
+    const props = (stack: string) => ({ stackName: `${deployment.name}-${stack}`, deployment });
+    const storage = new StorageStack(this, 'storage', props('storage'));
+    const index = new IndexStack(this, 'index', { ...props('index'), storage });
+    new ApiStack(this, 'api', { ...props('api'), table: index.table });
+  }
+}

@@ -1,0 +1,135 @@
+/** Deploys the real stacks into the emulator with the real CDK CLI. */
+import { execFile } from 'node:child_process';
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import type { Deployment } from '../../core/deployment.ts';
+import { credentialsOf } from './emulator.ts';
+import { LocalCloudError } from './errors.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const CDK = join(ROOT, 'node_modules/aws-cdk/bin/cdk');
+const TIMEOUT_MS = 4 * 60_000;
+
+export interface DeployTarget {
+  deployment: Deployment;
+  deploymentFile: string;
+  /** The emulator's address, `http://127.0.0.1:4566`. */
+  endpoint: string;
+  /** For the assembly and the logs. */
+  directory: string;
+}
+
+/** Environment in which the AWS SDK and the CLI talk to the emulator, whatever profiles the user has. */
+export const emulatorEnvironment = (
+  endpoint: string,
+  account: string,
+  region: string,
+): NodeJS.ProcessEnv => ({
+  AWS_ENDPOINT_URL: endpoint,
+  AWS_ACCESS_KEY_ID: credentialsOf(account).accessKeyId,
+  AWS_SECRET_ACCESS_KEY: credentialsOf(account).secretAccessKey,
+  AWS_REGION: region,
+  AWS_CONFIG_FILE: '/dev/null',
+  AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+  AWS_EC2_METADATA_DISABLED: 'true',
+});
+
+/**
+ * Bootstraps what is not bootstrapped and deploys every stack of every region.
+ * @throws LocalCloudError with the CLI's own words
+ */
+export async function deployStacks(target: DeployTarget): Promise<void> {
+  const { deployment } = target;
+  const bare: string[] = [];
+  for (const { name } of deployment.regions) if (!(await isBootstrapped(target, name))) bare.push(name);
+  if (bare.length > 0)
+    await cdk(target, ['bootstrap', ...bare.map((region) => `aws://${deployment.account}/${region}`)]);
+  await cdk(target, ['deploy', '**', '--require-approval', 'never', '--concurrency', '4']);
+}
+
+/** The id of a region's REST API, from the outputs of its stack. */
+export async function deployedApiId({ deployment, endpoint }: DeployTarget, region: string): Promise<string> {
+  const client = new CloudFormationClient({
+    region,
+    endpoint,
+    credentials: credentialsOf(deployment.account),
+  });
+  const { Stacks } = await client.send(new DescribeStacksCommand({ StackName: `${deployment.name}-api` }));
+  const id = Stacks?.[0]?.Outputs?.find(({ OutputKey }) => OutputKey === 'ApiId')?.OutputValue;
+  if (!id) throw new LocalCloudError(`the stack ${deployment.name}-api in ${region} has no output ApiId`);
+  return id;
+}
+
+/** The bootstrap stack's asset bucket stands for the whole stack: looking is ten times faster than bootstrapping. */
+async function isBootstrapped({ deployment, endpoint }: DeployTarget, region: string): Promise<boolean> {
+  const client = new S3Client({
+    region,
+    endpoint,
+    forcePathStyle: true,
+    credentials: credentialsOf(deployment.account),
+  });
+  try {
+    await client.send(
+      new HeadBucketCommand({ Bucket: `cdk-hnb659fds-assets-${deployment.account}-${region}` }),
+    );
+    return true;
+  } catch (error) {
+    if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode === 404)
+      return false;
+    throw new LocalCloudError(
+      `the AWS emulator at ${endpoint} does not answer: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function cdk(
+  { deployment, deploymentFile, endpoint, directory }: DeployTarget,
+  args: [string, ...string[]],
+): Promise<void> {
+  const logFile = join(directory, 'logs', `cdk-${args[0]}.log`);
+  mkdirSync(dirname(logFile), { recursive: true });
+  const common = [
+    ...['--context', `deployment=${deploymentFile}`, '--output', join(directory, 'cdk.out')],
+    ...['--no-notices', '--no-version-reporting', '--ci', '--no-color', '--progress', 'events'],
+  ];
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      process.execPath,
+      [CDK, ...args, ...common],
+      {
+        cwd: ROOT,
+        timeout: TIMEOUT_MS,
+        maxBuffer: 64 * 1024 * 1024,
+        env: {
+          ...process.env,
+          ...emulatorEnvironment(
+            endpoint,
+            deployment.account,
+            (deployment.regions[0] as { name: string }).name,
+          ),
+          PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}`,
+          CDK_DISABLE_CLI_TELEMETRY: 'true',
+        },
+      },
+      (error, stdout, stderr) => {
+        if (!error) return resolve();
+        const said = `${stdout}\n${stderr}`.split('\n').filter((line) => /❌|error|fail/i.test(line));
+        reject(
+          new LocalCloudError(
+            `cdk ${args[0]} failed:\n${said.slice(-6).join('\n') || error.message}\n  all it said: ${logFile}`,
+            { cause: error },
+          ),
+        );
+      },
+    );
+    const log = createWriteStream(logFile);
+    child.stdout?.pipe(log, { end: false });
+    child.stderr?.pipe(log, { end: false });
+    child.once('close', () => log.end());
+  });
+}

@@ -1,0 +1,145 @@
+/** Finds the recordings of placed calls through the query API, and checks that each holds what was said. */
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { indexedRecordingSchema } from '../core/index-items.ts';
+import { type ApiClientOptions, apiGet } from './api-client.ts';
+import { checkRecording } from './audio-check/check.ts';
+import { readWav, WavError } from './audio-check/wav.ts';
+import type { CallResult } from './broadworks/simulator.ts';
+
+/** Recordings appear once they are assembled, uploaded and indexed. */
+const FIND_TIMEOUT_MS = 30_000;
+const POLL_MS = 500;
+
+const pageSchema = z.object({ items: z.array(indexedRecordingSchema), nextCursor: z.string().optional() });
+type FoundRecording = z.infer<typeof pageSchema>['items'][number];
+
+const playbackSchema = z.object({ url: z.url(), sha256: z.string(), bytes: z.number(), region: z.string() });
+
+/** A call with what was found of it. `problems` is empty when all is as it should be. */
+export interface VerifiedCall {
+  call: CallResult;
+  recording?: FoundRecording;
+  /** Tones measured, for the table: `1000 Hz | 1300 Hz`. */
+  audio: string;
+  problems: string[];
+}
+
+/**
+ * Looks for every call's recording until all are there, or `FIND_TIMEOUT_MS` have passed, and checks each.
+ * @param since when the first call was placed
+ */
+export async function verifyCalls(
+  api: ApiClientOptions,
+  calls: CallResult[],
+  since: Date,
+  streams: 'dual' | 'single',
+): Promise<VerifiedCall[]> {
+  const found = await findRecordings(
+    api,
+    new Set(calls.filter(wasTaken).map(({ sipCallId }) => sipCallId)),
+    since,
+  );
+  const verified: VerifiedCall[] = [];
+  for (const call of calls)
+    verified.push(await verifyCall(api, call, found.get(call.sipCallId) ?? [], streams));
+  return verified;
+}
+
+const wasTaken = ({ recorder }: CallResult): boolean => recorder !== undefined;
+
+async function findRecordings(
+  api: ApiClientOptions,
+  sipCallIds: Set<string>,
+  since: Date,
+): Promise<Map<string, FoundRecording[]>> {
+  const deadline = Date.now() + FIND_TIMEOUT_MS;
+  for (;;) {
+    const found = Map.groupBy(await allRecordings(api, since), ({ sipCallId }) => sipCallId);
+    if ([...sipCallIds].every((id) => found.has(id)) || Date.now() > deadline) return found;
+    await delay(POLL_MS);
+  }
+}
+
+async function allRecordings(api: ApiClientOptions, since: Date): Promise<FoundRecording[]> {
+  const recordings: FoundRecording[] = [];
+  let cursor: string | undefined;
+  do {
+    const query: Record<string, string> = cursor
+      ? { cursor, limit: '100' }
+      : { from: since.toISOString(), limit: '100' };
+    const page = pageSchema.parse(await apiGet(api, '/recordings', query));
+    recordings.push(...page.items);
+    cursor = page.nextCursor;
+  } while (cursor);
+  return recordings;
+}
+
+async function verifyCall(
+  api: ApiClientOptions,
+  call: CallResult,
+  recordings: FoundRecording[],
+  streams: 'dual' | 'single',
+): Promise<VerifiedCall> {
+  const problems: string[] = [];
+  if (!call.recorder)
+    return { call, audio: '-', problems: [`no recorder took it: ${call.reason ?? 'no reason given'}`] };
+  if (call.outcome !== 'recorded') problems.push(`${call.outcome}: ${call.reason ?? 'no reason given'}`);
+  const [recording] = recordings;
+  if (!recording)
+    return {
+      call,
+      audio: '-',
+      problems: [...problems, `not found through the API within ${FIND_TIMEOUT_MS / 1000} s of its end`],
+    };
+  if (recordings.length > 1) problems.push(`found ${recordings.length} times`);
+  if (recording.status !== 'complete')
+    problems.push(`status ${recording.status}: ${recording.statusReasons.join('; ')}`);
+  problems.push(...factProblems(call, recording));
+  const { audio, problems: audioProblems } = await verifyAudio(api, call, recording, streams);
+  return { call, recording, audio, problems: [...problems, ...audioProblems] };
+}
+
+/** What the index says against what was sent. */
+function factProblems(call: CallResult, recording: FoundRecording): string[] {
+  const slot = call.recorder?.target.split('.')[0];
+  const numbers = recording.participants.map(({ number }) => number);
+  const missing = Object.values(call.parties).filter(({ number }) => !numbers.includes(number));
+  return [
+    ...(recording.slot === slot ? [] : [`recorded by ${recording.slot}, sent to ${slot}`]),
+    ...(recording.direction === call.direction
+      ? []
+      : [`direction ${recording.direction}, was ${call.direction}`]),
+    ...missing.map(({ number }) => `party ${number} is not in the index`),
+  ];
+}
+
+async function verifyAudio(
+  api: ApiClientOptions,
+  call: CallResult,
+  recording: FoundRecording,
+  streams: 'dual' | 'single',
+): Promise<{ audio: string; problems: string[] }> {
+  try {
+    const playback = playbackSchema.parse(await apiGet(api, `/recordings/${recording.recordingId}/audio`));
+    const response = await fetch(playback.url);
+    const file = Buffer.from(await response.arrayBuffer());
+    if (!response.ok) return { audio: '-', problems: [`the playback address answered ${response.status}`] };
+    const sha256 = createHash('sha256').update(file).digest('hex');
+    const changed = sha256 === playback.sha256 ? [] : ['its audio is not what the manifest says (SHA-256)'];
+    const { recordedUser, other } = call.frequencies;
+    const { problems, channels } = checkRecording(readWav(file), {
+      expected: [
+        { channel: 0, frequencyHz: recordedUser },
+        { channel: streams === 'dual' ? 1 : 0, frequencyHz: other },
+      ],
+      durationMs: call.rtpDurationMs,
+    });
+    const audio = channels.map(({ frequencyHz }) => `${Math.round(frequencyHz)} Hz`).join(' | ');
+    return { audio, problems: [...changed, ...problems] };
+  } catch (error) {
+    if (error instanceof WavError) return { audio: '-', problems: [error.message] };
+    return { audio: '-', problems: [`its audio cannot be played: ${(error as Error).message}`] };
+  }
+}

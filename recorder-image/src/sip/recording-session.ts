@@ -1,0 +1,281 @@
+/**
+ * One recording session: from an accepted INVITE until its BYE. It owns the streams, the spool entry and the answer.
+ */
+import type { Logger } from 'pino';
+import type { MediaCapture, StreamCounters } from '../media/capture.ts';
+import { type AnswerStream, writeAnswer } from '../sdp/answer.ts';
+import { chooseCodec, codecOf } from '../sdp/codecs.ts';
+import { type MLine, type PayloadType, readOffer, type SdpOffer, streamLabels } from '../sdp/offer.ts';
+import { findMetadata } from '../siprec/metadata.ts';
+import type { Ending, SessionEventOf } from '../storage/session-record.ts';
+import type { Spool, SpoolEntry } from '../storage/spool.ts';
+import { type Body, readBody } from './mime.ts';
+
+/** The offer has no stream that this recorder can record: answered 488. */
+export class NothingToRecordError extends Error {
+  constructor(offer: SdpOffer) {
+    const offered = offer.mLines.map(
+      ({ media, protocol, formats }) => `${media} ${protocol} ${formats.join(',')}`,
+    );
+    super(`no stream of the offer can be recorded: ${offered.join('; ')}`);
+    this.name = 'NothingToRecordError';
+  }
+}
+
+export interface RecordingSessionDependencies {
+  capture: MediaCapture;
+  spool: Spool;
+  /** Where answers tell the SRC to send media. */
+  mediaAddress: string;
+  now: () => Date;
+  logger: Logger;
+}
+
+export interface SessionOpening {
+  opened: SessionEventOf<'opened'>;
+  /** Networks that media may come from, beside the addresses that the offer and the signalling name. */
+  networks: readonly string[];
+  body: Body;
+  offer: SdpOffer;
+  /** The offer's text, kept for the manifest. */
+  sdp: string;
+}
+
+/** A stream that is being recorded; it keeps its m-line's place for the whole session. */
+interface OpenStream extends AnswerStream {
+  streamId: number;
+  journal: string;
+  label: string;
+}
+
+export class RecordingSession {
+  readonly id: string;
+  readonly sipCallId: string;
+  readonly #dependencies: RecordingSessionDependencies;
+  readonly #opening: SessionOpening;
+  readonly #entry: SpoolEntry;
+  /** By index of the m-line. */
+  readonly #streams = new Map<number, OpenStream>();
+  /** Streams whose m-line was removed: their journals belong to the recording. */
+  readonly #removed: OpenStream[] = [];
+  #answer = '';
+  #answerVersion = 0;
+  #closing: Promise<string | undefined> | undefined;
+  /** In-dialog requests are worked off one after the other, in the order of their arrival. */
+  #tail: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Opens the spool entry and a stream for every m-line that can be recorded.
+   * @throws NothingToRecordError
+   * @throws NoPortsError and errors with an errno `code` when ports or the disk do not give what is needed; then
+   * nothing is left behind
+   */
+  static async open(
+    dependencies: RecordingSessionDependencies,
+    opening: SessionOpening,
+  ): Promise<RecordingSession> {
+    if (!opening.offer.mLines.some(chooseCodec)) throw new NothingToRecordError(opening.offer);
+    const session = new RecordingSession(
+      dependencies,
+      opening,
+      await dependencies.spool.begin(opening.opened),
+    );
+    try {
+      await session.#take(opening.body, opening.offer, opening.sdp);
+      return session;
+    } catch (error) {
+      await session.discard();
+      throw error;
+    }
+  }
+
+  private constructor(
+    dependencies: RecordingSessionDependencies,
+    opening: SessionOpening,
+    entry: SpoolEntry,
+  ) {
+    this.#dependencies = dependencies;
+    this.#opening = opening;
+    this.#entry = entry;
+    this.id = opening.opened.recordingId;
+    this.sipCallId = opening.opened.sipCallId;
+  }
+
+  /** The SDP answer as it stands. */
+  get answer(): string {
+    return this.#answer;
+  }
+
+  /** Ids of the open streams, for the capture's counters. */
+  get streamIds(): number[] {
+    return [...this.#streams.values(), ...this.#removed].map(({ streamId }) => streamId);
+  }
+
+  /** The 200 is on its way: from now on this is a recording. */
+  answered(): Promise<void> {
+    return this.#entry.append({ type: 'answered', at: this.#now() });
+  }
+
+  /** Something irregular, for the manifest. */
+  async warn(code: string, detail: string): Promise<void> {
+    await this.#entry.append({ type: 'warning', at: this.#now(), code, detail });
+  }
+
+  /**
+   * A re-INVITE or UPDATE: new metadata, a new offer, or both.
+   * @param raw the whole request
+   * @returns the SDP to answer with; undefined if the request had no offer (RFC 3311 section 5.2)
+   * @throws SdpError if the offer cannot be read; then nothing has changed
+   */
+  update(raw: string): Promise<string | undefined> {
+    const result = this.#tail.then(async () => {
+      if (this.#closing) return this.#answer;
+      const body = readBody(raw);
+      const sdp = findSdp(body);
+      const offer = sdp === undefined ? undefined : readOffer(sdp);
+      await this.#take(body, offer, sdp);
+      return offer && this.#answer;
+    });
+    this.#tail = result.catch(() => {});
+    return result;
+  }
+
+  /**
+   * Ends the recording: streams closed, journals complete, the end written down.
+   * @returns the spool directory to finish; undefined if an earlier call has it
+   */
+  close(endedBy: Ending): Promise<string | undefined> {
+    if (this.#closing) return this.#closing.then(() => undefined);
+    const at = this.#now();
+    this.#closing = this.#tail.then(async () => {
+      const counters = await this.#closeStreams();
+      await this.#entry.append({ type: 'closed', at, endedBy, counters });
+      await this.#entry.close();
+      return this.#entry.directory;
+    });
+    return this.#closing;
+  }
+
+  /** Ends a session that was never answered; nothing is left of it. */
+  async discard(): Promise<void> {
+    this.#closing ??= Promise.resolve(undefined);
+    await this.#tail;
+    await this.#closeStreams();
+    await this.#entry.discard();
+  }
+
+  async #take(body: Body, offer: SdpOffer | undefined, sdp: string | undefined): Promise<void> {
+    for (const { code, detail } of body.warnings) await this.warn(code, detail);
+    // The offer first: the metadata that comes with it speaks of its m-lines.
+    if (sdp !== undefined) await this.#entry.append({ type: 'offer', at: this.#now(), sdp });
+    const metadata = findMetadata(body.parts);
+    if (metadata) await this.#entry.addMetadata(metadata.content, this.#now());
+    if (!offer) return;
+    const labels = streamLabels(offer.mLines);
+    for (const mLine of offer.mLines) await this.#takeMLine(mLine, labels[mLine.index] as string);
+    this.#renewAnswer(offer);
+  }
+
+  /** A stream keeps its port and journal as long as its m-line is offered; a removed one may come back as a new one. */
+  async #takeMLine(mLine: MLine, label: string): Promise<void> {
+    const payloadTypes = chooseCodec(mLine);
+    const stream = this.#streams.get(mLine.index);
+    if (!payloadTypes) {
+      if (!stream) return;
+      this.#streams.delete(mLine.index);
+      this.#removed.push(stream);
+      return;
+    }
+    if (stream) {
+      if (sameTypes(stream.payloadTypes, payloadTypes)) return;
+      stream.payloadTypes = payloadTypes;
+      await this.#tellStream(mLine.index, stream);
+      return;
+    }
+    const journal = this.#entry.nextJournal();
+    const { streamId, rtpPort } = await this.#dependencies.capture.openStream({
+      journalPath: `${this.#entry.directory}/${journal}`,
+      accept: this.#acceptedAddresses(mLine),
+    });
+    const opened: OpenStream = { streamId, journal, label, port: rtpPort, payloadTypes };
+    this.#streams.set(mLine.index, opened);
+    await this.#tellStream(mLine.index, opened);
+  }
+
+  async #tellStream(mLine: number, { label, journal, payloadTypes }: OpenStream): Promise<void> {
+    const codecs = Object.fromEntries(
+      payloadTypes.flatMap((type) => {
+        const codec = codecOf(type);
+        return codec ? [[String(type.payloadType), codec.name]] : [];
+      }),
+    );
+    await this.#entry.append({ type: 'stream', at: this.#now(), mLine, label, journal, codecs });
+  }
+
+  /** Media gateways may send from other addresses than they receive at, but not from outside the SRC's networks. */
+  #acceptedAddresses({ connectionAddress, held }: MLine): string[] {
+    const { opened, networks } = this.#opening;
+    const named = [opened.sourceAddress, ...(connectionAddress && !held ? [connectionAddress] : [])];
+    const addresses = named
+      .filter(isIpAddress)
+      .map((address) => `${address}/${address.includes(':') ? 128 : 32}`);
+    return [...new Set([...addresses, ...networks])];
+  }
+
+  /** RFC 3264 section 8: the version grows with every change of the answer, and only then. */
+  #renewAnswer(offer: SdpOffer): void {
+    const write = (version: number) =>
+      writeAnswer(offer, {
+        address: this.#dependencies.mediaAddress,
+        sessionId: String(Date.parse(this.#opening.opened.at)),
+        version,
+        streams: this.#streams,
+      });
+    if (write(this.#answerVersion) === this.#answer) return;
+    this.#answerVersion++;
+    this.#answer = write(this.#answerVersion);
+  }
+
+  async #closeStreams(): Promise<SessionEventOf<'closed'>['counters']> {
+    const streams = [...this.#streams.values(), ...this.#removed];
+    const closed = await Promise.all(
+      streams.map(
+        async ({ streamId, journal }) => [journal, await this.#closeStream(streamId, journal)] as const,
+      ),
+    );
+    return Object.fromEntries(closed);
+  }
+
+  /** A stream whose worker died counts nothing more; its journal is there. */
+  async #closeStream(streamId: number, journal: string) {
+    try {
+      return toRecord(await this.#dependencies.capture.closeStream(streamId));
+    } catch (error) {
+      this.#dependencies.logger.error({ err: error, recordingId: this.id, journal }, 'stream lost');
+      return {
+        foreignPackets: 0,
+        malformedPackets: 0,
+        writeError: `capture lost: ${(error as Error).message}`,
+      };
+    }
+  }
+
+  #now(): string {
+    return this.#dependencies.now().toISOString();
+  }
+}
+
+/** The text of the SDP part. */
+export const findSdp = ({ parts }: Body): string | undefined =>
+  parts.find(({ contentType }) => contentType === 'application/sdp')?.content.toString('utf8');
+
+const toRecord = ({ foreignPackets, malformedPackets, writeError }: StreamCounters) => ({
+  foreignPackets,
+  malformedPackets,
+  ...(writeError && { writeError: `${writeError.code}: ${writeError.message}` }),
+});
+
+const sameTypes = (a: readonly PayloadType[], b: readonly PayloadType[]): boolean =>
+  a.length === b.length && a.every(({ payloadType }, i) => payloadType === b[i]?.payloadType);
+
+const isIpAddress = (text: string): boolean => /^[0-9.]+$|:/.test(text);

@@ -1,0 +1,129 @@
+/**
+ * The one way from a spool directory to a recording in S3, after a BYE as after a crash.
+ *
+ * Each step leaves its result in the directory, so that a repetition goes on where the last one stopped.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync } from 'node:fs';
+import { open, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MANIFEST_FILE, type Manifest, type ManifestFile, parseManifest } from '../../../core/manifest.ts';
+import { assembleInWorker } from '../media/assemble.ts';
+import { chooseCodec } from '../sdp/codecs.ts';
+import { type MLine, readOffer } from '../sdp/offer.ts';
+import { readMetadata } from '../siprec/metadata.ts';
+import { buildManifest, journalsOf, type ReceivedMetadata } from './manifest-builder.ts';
+import { eventsOf, readSessionRecord, type SessionRecord } from './session-record.ts';
+import { type UploadTarget, uploadRecording } from './uploader.ts';
+
+const AUDIO_FILE = 'audio.wav';
+
+export interface FinishDependencies {
+  target: UploadTarget;
+  recorderVersion: string;
+}
+
+/**
+ * Assembles, describes and uploads a recording that has ended, and removes it from the spool.
+ * @returns its manifest; undefined if there was nothing to keep (never answered, and no packet)
+ * @throws Error from the disk or S3; the directory stays, and the call can be repeated
+ */
+export async function finishRecording(
+  directory: string,
+  { target, recorderVersion }: FinishDependencies,
+): Promise<Manifest | undefined> {
+  const manifest = (await readFinished(directory)) ?? (await describe(directory, recorderVersion));
+  if (manifest) {
+    const { bytes, sha256 } = await measure(join(directory, MANIFEST_FILE));
+    await uploadRecording(target, directory, manifest, { bytes, sha256 });
+  }
+  await rm(directory, { recursive: true, force: true });
+  return manifest;
+}
+
+/** The manifest of an earlier try; it was written last, so that all else is there too. */
+async function readFinished(directory: string): Promise<Manifest | undefined> {
+  const path = join(directory, MANIFEST_FILE);
+  return existsSync(path) ? parseManifest(await readFile(path, 'utf8'), path) : undefined;
+}
+
+async function describe(directory: string, recorderVersion: string): Promise<Manifest | undefined> {
+  const record = await readSessionRecord(directory);
+  const journals = journalsOf(record).filter(({ journal }) => existsSync(join(directory, journal)));
+  const { audio, streams } = await assembleInWorker({
+    streams: journals.map(({ journal, label, codecs }) => ({
+      label,
+      journalPath: join(directory, journal),
+      codecs,
+    })),
+    outPath: join(directory, AUDIO_FILE),
+  });
+  const answered = eventsOf(record, 'answered').length > 0;
+  if (!answered && streams.every(({ packets }) => packets === 0)) return undefined;
+
+  const metadataFiles = eventsOf(record, 'metadata').map(({ file }) => file);
+  const files = await Promise.all([
+    ...(audio ? [toFile(directory, AUDIO_FILE, 'audio', 'audio/wav')] : []),
+    ...metadataFiles.map((file) => toFile(directory, file, 'metadata', 'application/rs-metadata+xml')),
+  ]);
+  const manifest = buildManifest({
+    record,
+    recorderVersion,
+    documents: await readDocuments(directory, record),
+    journals,
+    streams,
+    ...(audio && { audio: { ...audio, file: AUDIO_FILE } }),
+    files,
+  });
+  await writeDurably(join(directory, MANIFEST_FILE), JSON.stringify(manifest, null, 2));
+  return manifest;
+}
+
+/** Every metadata document, with the m-lines of the offer that was in force when it came or that came with it. */
+async function readDocuments(directory: string, record: SessionRecord): Promise<ReceivedMetadata[]> {
+  const documents: ReceivedMetadata[] = [];
+  let mLines: readonly MLine[] = [];
+  for (const event of record.events) {
+    if (event.type === 'offer') mLines = readOffer(event.sdp).mLines.map(withRefusal);
+    if (event.type === 'metadata')
+      documents.push({
+        at: event.at,
+        metadata: readMetadata(await readFile(join(directory, event.file))),
+        mLines,
+      });
+  }
+  return documents;
+}
+
+/** An m-line that was refused carries nobody's voice. */
+const withRefusal = (mLine: MLine): MLine => (chooseCodec(mLine) ? mLine : { ...mLine, port: 0 });
+
+async function toFile(
+  directory: string,
+  name: string,
+  role: ManifestFile['role'],
+  contentType: string,
+): Promise<ManifestFile> {
+  return { name, role, contentType, ...(await measure(join(directory, name))) };
+}
+
+/** Size and SHA-256 of a file, without holding it in memory. */
+async function measure(path: string): Promise<{ bytes: number; sha256: string }> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return { bytes: (await stat(path)).size, sha256: hash.digest('hex') };
+}
+
+/** The whole file or none of it, whenever the power goes. */
+async function writeDurably(path: string, text: string): Promise<void> {
+  const temporary = `${path}.tmp`;
+  await unlink(temporary).catch(() => {}); // of an earlier try
+  const file = await open(temporary, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+}

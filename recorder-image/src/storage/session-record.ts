@@ -1,0 +1,108 @@
+/**
+ * The session record: what happened in a recording session, one JSON event a line, beside the journals.
+ *
+ * Appended as things happen, so that a recording can be finished from the spool alone, by this process or, after
+ * a crash, by the next. A line cut off by a crash is the last one, and is skipped.
+ */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+
+export const SESSION_RECORD_FILE = 'session.jsonl';
+
+/** How a recording session ended; without this event the recorder died. */
+const ENDINGS = ['bye', 'recorder', 'sip-server-lost'] as const;
+export type Ending = (typeof ENDINGS)[number];
+
+const at = z.iso.datetime({ precision: 3 });
+
+/** What the capture counted for a stream, as far as assembly cannot see it in the journal. */
+const countersSchema = z.object({
+  foreignPackets: z.number(),
+  malformedPackets: z.number(),
+  writeError: z.string().optional(),
+});
+export type ClosedStreamCounters = z.infer<typeof countersSchema>;
+
+export const sessionEventSchema = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('opened'),
+    at,
+    recordingId: z.ulid(),
+    slot: z.string(),
+    homeRegion: z.string(),
+    /** Name of the SRC in the deployment file, and the tenant that the file gives it. */
+    source: z.string(),
+    tenant: z.string().optional(),
+    sourceAddress: z.string(),
+    sipCallId: z.string(),
+    correlationHeader: z.string().optional(),
+  }),
+  z.object({ type: z.literal('offer'), at, sdp: z.string() }),
+  /** A metadata document as received, in a file of its own. */
+  z.object({ type: z.literal('metadata'), at, file: z.string() }),
+  /** A stream and its journal; told again, with the same index, when its codecs change. */
+  z.object({
+    type: z.literal('stream'),
+    at,
+    mLine: z.number().int(),
+    label: z.string(),
+    journal: z.string(),
+    /** Payload type to codec. */
+    codecs: z.record(z.string(), z.enum(['PCMU', 'PCMA'])),
+  }),
+  z.object({ type: z.literal('answered'), at }),
+  z.object({ type: z.literal('warning'), at, code: z.string(), detail: z.string() }),
+  z.object({
+    type: z.literal('closed'),
+    at,
+    endedBy: z.enum(ENDINGS),
+    /** By journal. */
+    counters: z.record(z.string(), countersSchema),
+  }),
+]);
+export type SessionEvent = z.infer<typeof sessionEventSchema>;
+export type SessionEventOf<Type extends SessionEvent['type']> = Extract<SessionEvent, { type: Type }>;
+
+/** The session record has no usable beginning: nothing says what was recorded. */
+export class SessionRecordError extends Error {
+  constructor(directory: string, reason: string) {
+    super(`${directory}/${SESSION_RECORD_FILE} cannot be used: ${reason}`);
+    this.name = 'SessionRecordError';
+  }
+}
+
+export interface SessionRecord {
+  opened: SessionEventOf<'opened'>;
+  events: SessionEvent[];
+  /** Lines that could not be read: a tail cut off by a crash, or damage. */
+  unreadableLines: number;
+}
+
+/**
+ * Reads the session record of a spool directory.
+ * @throws SessionRecordError if its first event is not there
+ */
+export async function readSessionRecord(directory: string): Promise<SessionRecord> {
+  const text = await readFile(`${directory}/${SESSION_RECORD_FILE}`, 'utf8').catch((error: Error) => {
+    throw new SessionRecordError(directory, error.message);
+  });
+  const lines = text.split('\n').filter((line) => line !== '');
+  const events = lines.flatMap((line) => parseEvent(line) ?? []);
+  const opened = events.find((event) => event.type === 'opened');
+  if (!opened) throw new SessionRecordError(directory, 'it does not begin with what was opened');
+  return { opened, events, unreadableLines: lines.length - events.length };
+}
+
+function parseEvent(line: string): SessionEvent | undefined {
+  try {
+    return sessionEventSchema.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Events of one type, in order. */
+export const eventsOf = <Type extends SessionEvent['type']>(
+  { events }: Pick<SessionRecord, 'events'>,
+  type: Type,
+): SessionEventOf<Type>[] => events.filter((event): event is SessionEventOf<Type> => event.type === type);

@@ -1,0 +1,96 @@
+/**
+ * The spool: one directory per recording that is not yet safe in S3.
+ *
+ * `session.jsonl` (what happened), `stream-<n>.rtpdump` (journals), `metadata-<n>.xml` (as received); after the end of
+ * the recording also `audio.wav` and `manifest.json`. A directory goes when S3 has confirmed the manifest.
+ */
+import { type FileHandle, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SESSION_RECORD_FILE, type SessionEvent, type SessionEventOf } from './session-record.ts';
+
+export class Spool {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  /** Makes the spool if it is not there. */
+  async prepare(): Promise<void> {
+    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+  }
+
+  /**
+   * Begins a recording; its first event is on disk when this resolves.
+   * @throws Error with the errno as `code` when the disk does not take it
+   */
+  async begin(opened: SessionEventOf<'opened'>): Promise<SpoolEntry> {
+    const directory = join(this.directory, opened.recordingId);
+    await mkdir(directory, { mode: 0o700 });
+    const entry = new SpoolEntry(directory, await open(join(directory, SESSION_RECORD_FILE), 'a', 0o600));
+    await entry.append(opened);
+    return entry;
+  }
+
+  /** Directories of all recordings in the spool, oldest first (ids sort by time). */
+  async entries(): Promise<string[]> {
+    const names = await readdir(this.directory);
+    return names
+      .filter((name) => /^[0-9A-HJKMNP-TV-Z]{26}$/.test(name))
+      .sort()
+      .map((name) => join(this.directory, name));
+  }
+}
+
+/** The directory of one running recording. */
+export class SpoolEntry {
+  readonly directory: string;
+  readonly #record: FileHandle;
+  #documents = 0;
+  #journals = 0;
+  /** Appends one after the other, in the order of the calls. */
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(directory: string, record: FileHandle) {
+    this.directory = directory;
+    this.#record = record;
+  }
+
+  /** Appends to the session record; on disk when it resolves. */
+  append(event: SessionEvent): Promise<void> {
+    return this.#inOrder(() => this.#record.appendFile(`${JSON.stringify(event)}\n`));
+  }
+
+  /** Keeps a metadata document as it was received, and its event. */
+  addMetadata(xml: Buffer, at: string): Promise<void> {
+    const file = `metadata-${++this.#documents}.xml`;
+    return this.#inOrder(async () => {
+      await writeFile(join(this.directory, file), xml, { mode: 0o600 });
+      await this.#record.appendFile(
+        `${JSON.stringify({ type: 'metadata', at, file } satisfies SessionEvent)}\n`,
+      );
+    });
+  }
+
+  /** Name for the journal of the next stream. */
+  nextJournal(): string {
+    return `stream-${++this.#journals}.rtpdump`;
+  }
+
+  /** No more events. */
+  async close(): Promise<void> {
+    await this.#inOrder(() => this.#record.close());
+  }
+
+  /** Removes everything: a session that was never answered left no recording. */
+  async discard(): Promise<void> {
+    await this.close();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  #inOrder(step: () => Promise<void>): Promise<void> {
+    const result = this.#tail.then(step);
+    this.#tail = result.catch(() => {}); // told to the caller of that step
+    return result;
+  }
+}

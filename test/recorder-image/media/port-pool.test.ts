@@ -1,0 +1,34 @@
+import { NoPortsError, PortPool } from '../../../recorder-image/src/media/port-pool.ts';
+
+describe('PortPool', () => {
+  it('gives even ports whose odd neighbour is in the range too', () => {
+    const pool = new PortPool({ min: 20_001, max: 20_006 });
+    expect(pool.free).toBe(2);
+    expect([pool.take(), pool.take()]).toEqual([20_002, 20_004]);
+    expect(pool.free).toBe(0);
+  });
+
+  it('says that none is left, and of which range', () => {
+    const range = { min: 20_000, max: 20_001 };
+    const pool = new PortPool(range);
+    pool.take();
+    expect(() => pool.take()).toThrow(NoPortsError);
+    expect(() => pool.take()).toThrow('between 20000 and 20001');
+  });
+
+  it('uses a port again only after all others', () => {
+    const pool = new PortPool({ min: 20_000, max: 20_005 });
+    pool.giveBack(pool.take());
+    expect([pool.take(), pool.take(), pool.take()]).toEqual([20_002, 20_004, 20_000]);
+  });
+
+  it.each([
+    { min: 20_001, max: 20_002 },
+    { min: 20_004, max: 20_000 },
+    { min: 0, max: 100 },
+    { min: 65_000, max: 65_536 },
+    { min: 20_000.5, max: 20_010 },
+  ])('refuses %j', (range) => {
+    expect(() => new PortPool(range)).toThrow(RangeError);
+  });
+});

@@ -1,0 +1,142 @@
+import * as sdpTransform from 'sdp-transform';
+import { type AnswerStream, writeAnswer } from '../../../recorder-image/src/sdp/answer.ts';
+import { chooseCodec } from '../../../recorder-image/src/sdp/codecs.ts';
+import { readOffer, type SdpOffer } from '../../../recorder-image/src/sdp/offer.ts';
+import { sdpFixture } from '../../fixtures/load.ts';
+import { mutations } from '../../fixtures/mutate.ts';
+
+const options = { address: '192.0.2.10', sessionId: '1234', version: 1 };
+const session = 'v=0\r\no=- 1 1 IN IP4 192.0.2.20\r\ns=-\r\nc=IN IP4 192.0.2.21\r\nt=0 0\r\n';
+
+/** Every m-line with a recordable codec, on ports from 30000 on. */
+function streamsFor({ mLines }: SdpOffer): Map<number, AnswerStream> {
+  const streams = new Map<number, AnswerStream>();
+  for (const mLine of mLines) {
+    const payloadTypes = chooseCodec(mLine);
+    if (payloadTypes) streams.set(mLine.index, { port: 30000 + 2 * mLine.index, payloadTypes });
+  }
+  return streams;
+}
+
+const answerTo = (text: string, changes: Partial<typeof options> = {}) => {
+  const offer = readOffer(text);
+  return writeAnswer(offer, { ...options, ...changes, streams: streamsFor(offer) });
+};
+
+describe('writeAnswer', () => {
+  it('answers a BroadWorks offer of two streams', () => {
+    const media = (port: number, label: number) => [
+      `m=audio ${port} RTP/AVP 0 8 101`,
+      'a=rtpmap:0 PCMU/8000',
+      'a=rtpmap:8 PCMA/8000',
+      'a=rtpmap:101 telephone-event/8000',
+      'a=fmtp:101 0-15',
+      'a=recvonly',
+      `a=label:${label}`,
+    ];
+    expect(answerTo(sdpFixture('broadworks-dual')).split('\r\n')).toEqual([
+      'v=0',
+      'o=- 1234 1 IN IP4 192.0.2.10',
+      's=-',
+      'c=IN IP4 192.0.2.10',
+      't=0 0',
+      ...media(30000, 1),
+      ...media(30002, 2),
+      '',
+    ]);
+  });
+
+  it('answers over IPv6', () => {
+    const lines = answerTo(sdpFixture('broadworks-single'), { address: '2001:db8::10', version: 2 }).split(
+      '\r\n',
+    );
+    expect(lines).toContain('o=- 1234 2 IN IP6 2001:db8::10');
+    expect(lines).toContain('c=IN IP6 2001:db8::10');
+  });
+
+  it.each([
+    ['sendonly', 'recvonly'],
+    ['sendrecv', 'recvonly'],
+    ['recvonly', 'inactive'],
+    ['inactive', 'inactive'],
+  ])('answers %s with %s', (offered, answered) => {
+    const answer = answerTo(`${session}m=audio 4000 RTP/AVP 0\r\na=${offered}\r\n`);
+    expect(sdpTransform.parse(answer).media[0]?.direction).toBe(answered);
+  });
+
+  it('answers an m-line without direction with recvonly', () => {
+    expect(answerTo(`${session}m=audio 4000 RTP/AVP 0\r\n`)).toContain('a=recvonly\r\n');
+  });
+
+  it('keeps number and order of the m-lines, and refuses with port 0', () => {
+    const answer = answerTo(
+      [
+        `${session}m=video 5000 RTP/AVP 99`,
+        'a=rtpmap:99 H264/90000',
+        'm=audio 4000 RTP/AVPF 9 8',
+        'a=label:x',
+        'm=audio 0 RTP/AVP 0',
+        'm=audio 4004 RTP/SAVP 0',
+        'm=audio 4006 RTP/AVP 18',
+        'm=application 9 UDP/BFCP *',
+        'm=audio 4008 RTP/AVP',
+        '',
+      ].join('\r\n'),
+    );
+    expect(answer.split('\r\n').filter((line) => line.startsWith('m='))).toEqual([
+      'm=video 0 RTP/AVP 99',
+      'm=audio 30002 RTP/AVPF 8',
+      'm=audio 0 RTP/AVP 0',
+      'm=audio 0 RTP/SAVP 0',
+      'm=audio 0 RTP/AVP 18',
+      'm=application 0 UDP/BFCP *',
+      'm=audio 0 RTP/AVP 0',
+    ]);
+    expect(answer).toContain('a=label:x\r\n');
+  });
+
+  it('puts what the caller chose first, in its order', () => {
+    const offer = readOffer(sdpFixture('broadworks-single'));
+    const [pcmu, pcma] = offer.mLines[0]?.payloadTypes ?? [];
+    if (!pcmu || !pcma) throw new Error('the fixture offers both');
+    const answer = writeAnswer(offer, {
+      ...options,
+      streams: new Map([[0, { port: 30000, payloadTypes: [pcma, pcmu] }]]),
+    });
+    expect(answer).toContain('m=audio 30000 RTP/AVP 8 0 101\r\n');
+  });
+
+  it('keeps only the telephone events of a chosen clock rate', () => {
+    const answer = answerTo(
+      `${session}m=audio 4000 RTP/AVP 0 101 102\r\na=rtpmap:101 telephone-event/48000\r\na=rtpmap:102 telephone-event/8000\r\n`,
+    );
+    expect(answer).toContain('m=audio 30000 RTP/AVP 0 102\r\n');
+  });
+
+  it('repeats t= of the offer', () => {
+    expect(
+      answerTo(`${session}m=audio 4000 RTP/AVP 0\r\n`.replace('t=0 0', 't=3900000000 3900003600')),
+    ).toContain('t=3900000000 3900003600\r\n');
+  });
+
+  it('answers every offer that can be read, with the same m-lines', () => {
+    const seeds = [sdpFixture('broadworks-dual'), sdpFixture('broadworks-single')].map((seed) =>
+      Buffer.from(seed),
+    );
+    let answered = 0;
+    for (const input of mutations(seeds, 3)) {
+      let offer: SdpOffer;
+      try {
+        offer = readOffer(input.toString());
+      } catch {
+        continue;
+      }
+      const answer = readOffer(writeAnswer(offer, { ...options, streams: streamsFor(offer) }));
+      expect(answer.mLines.map(({ media, protocol }) => [media, protocol])).toEqual(
+        offer.mLines.map(({ media, protocol }) => [media, protocol]),
+      );
+      answered += 1;
+      if (answered === 2000) break;
+    }
+  });
+});
