@@ -5,7 +5,7 @@
  * all of them at once, each with its path in the file, the value found and what to write instead.
  */
 import ipaddr from 'ipaddr.js';
-import { parseDocument } from 'yaml';
+import { type Document, parseDocument } from 'yaml';
 import { z } from 'zod';
 
 /** Route 53 answers a multivalue query with at most 8 records (Developer Guide, "Multivalue answer routing"). */
@@ -64,7 +64,8 @@ const service = z.strictObject({
     .min(1, 'name at least one transport: udp, tcp'),
 });
 
-const source = z.strictObject({
+/** One SRC; a recorder is given the same. */
+export const sourceSchema = z.strictObject({
   name: label('a source name'),
   networks: z.array(network).min(1, 'list the networks that its SIP and RTP come from'),
   /** Owner of what this SRC records; when absent, the service provider that BroadWorks names in the metadata. */
@@ -77,11 +78,11 @@ const replicationTarget = z.strictObject({
   mode: z.literal('onCompletion', 'write onCompletion, the only mode of this version'),
 });
 
+const accountRemedy = 'write the 12 digits of the AWS account, in quotes';
+
 const schema = z.strictObject({
   name: label('a deployment name'),
-  account: z
-    .string('write the account in quotes')
-    .regex(/^\d{12}$/, 'write the 12 digits of the AWS account, in quotes'),
+  account: z.string(accountRemedy).regex(/^\d{12}$/, accountRemedy),
   dns: z.strictObject({
     zone: domainName,
     /** An existing public hosted zone; when absent, the deployment makes its own. */
@@ -92,7 +93,7 @@ const schema = z.strictObject({
     services: z.array(service).min(1, 'name at least one SRV service'),
   }),
   regions: z.array(region).min(1, 'name at least one region'),
-  sources: z.array(source).min(1, 'name at least one SRC: calls from anyone else are refused'),
+  sources: z.array(sourceSchema).min(1, 'name at least one SRC: calls from anyone else are refused'),
   replication: z.array(replicationTarget).default([]),
   retention: z.strictObject({ days: wholeNumber(1, 36_500, 'days') }),
   api: z.strictObject({ auth: z.literal('iam', 'write iam, the only kind of this version') }),
@@ -142,7 +143,7 @@ export function parseDeployment(text: string, fileName: string): Deployment {
         remedy: error.message.split('\n')[0] ?? 'not YAML',
       })),
     );
-  const input: unknown = document.toJS();
+  const input = toPlainData(document, fileName);
   const result = schema.safeParse(input);
   const problems = [
     ...(result.error?.issues ?? []).flatMap((issue) => toProblems(issue, input)),
@@ -152,6 +153,23 @@ export function parseDeployment(text: string, fileName: string): Deployment {
   return result.data;
 }
 
+/** Aliases are looked up only here, so that a `*` without quotes is found out late. */
+function toPlainData(document: Document, fileName: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    const remedy = `${(error as Error).message}: quote a text that begins with *`;
+    throw new DeploymentFileError(fileName, [{ path: '', value: undefined, remedy }]);
+  }
+}
+
+/** What zod calls a kind of value, in the words of the file. */
+const KINDS: Record<string, string> = {
+  string: 'a text',
+  array: 'a list',
+  object: 'keys with values, as in deployments/example.yaml',
+};
+
 function toProblems(issue: z.core.$ZodIssue, input: unknown): DeploymentProblem[] {
   const value = valueAt(input, issue.path);
   if (issue.code === 'unrecognized_keys')
@@ -160,13 +178,9 @@ function toProblems(issue: z.core.$ZodIssue, input: unknown): DeploymentProblem[
       value: valueAt(value, [key]),
       remedy: 'no such key: remove it, or check its spelling',
     }));
-  const generic = issue.message.startsWith('Invalid input: expected ');
+  const kind = issue.code === 'invalid_type' && issue.message.startsWith('Invalid input') && issue.expected;
   const remedy =
-    value === undefined
-      ? 'is missing: add it'
-      : generic
-        ? `write ${issue.message.slice('Invalid input: expected '.length).replace(/, received.*/, '')} here`
-        : issue.message;
+    value === undefined ? 'is missing: add it' : kind ? `write ${KINDS[kind] ?? kind}` : issue.message;
   return [{ path: pathText(issue.path), value, remedy }];
 }
 
@@ -194,30 +208,37 @@ function crossChecks(input: unknown): DeploymentProblem[] {
     }
   };
 
+  const names = (paths: Path[]) => paths.map(at).filter((name) => typeof name === 'string');
+  const named = (paths: Path[]) => paths.map((path) => [...path, 'name']);
+
   const regions = rows(['regions']);
   const slots = regions.flatMap((path) => rows([...path, 'slots']));
-  const services = rows(['dns', 'services']).map((path) => [...path, 'name']);
-  const named = (paths: Path[]) => paths.map((path) => [...path, 'name']);
+  const services = rows(['dns', 'services']);
   unique(named(regions), 'this region');
   unique(named(slots), 'this slot name');
-  unique(services, 'this service name');
+  unique(named(services), 'this service name');
   unique(named(rows(['sources'])), 'this source name');
+  for (const path of services) unique(rows([...path, 'transports']), 'this transport');
 
   for (const slotPath of slots) {
-    const regionName = at([...slotPath.slice(0, 2), 'name']);
+    const region = regionName.safeParse(at([...slotPath.slice(0, 2), 'name'])).data;
     const zone = at([...slotPath, 'zone']);
-    if (typeof zone === 'string' && !(zone.slice(0, -1) === regionName && /[a-z]$/.test(zone)))
-      report([...slotPath, 'zone'], `write an availability zone of ${regionName}, such as ${regionName}a`);
+    if (region && typeof zone === 'string' && !(zone.slice(0, -1) === region && /[a-z]$/.test(zone)))
+      report([...slotPath, 'zone'], `write an availability zone of ${region}, such as ${region}a`);
   }
 
-  const serviceNames = services.map(at);
-  for (const path of slots.flatMap((slotPath) => rows([...slotPath, 'services'])))
-    if (!serviceNames.includes(at(path)))
+  const serviceNames = names(named(services));
+  for (const path of slots.flatMap((slotPath) => rows([...slotPath, 'services']))) {
+    const name = at(path);
+    if (typeof name === 'string' && !serviceNames.includes(name))
       report(path, `no such service: use one of ${serviceNames.join(', ')}`);
-  for (const path of services) {
+  }
+  for (const path of named(services)) {
+    const name = at(path);
+    if (typeof name !== 'string' || slots.length === 0) continue;
     const members = slots.filter((slotPath) => {
       const chosen = at([...slotPath, 'services']);
-      return !Array.isArray(chosen) || chosen.includes(at(path));
+      return !Array.isArray(chosen) || chosen.includes(name);
     });
     if (members.length > MAX_SLOTS_PER_SERVICE)
       report(
@@ -228,12 +249,13 @@ function crossChecks(input: unknown): DeploymentProblem[] {
     if (members.length === 0) report(path, 'no slot serves it: remove it, or name it in a slot');
   }
 
-  const regionNames = named(regions).map(at);
+  const regionNames = names(named(regions));
   for (const target of rows(['replication'])) {
-    for (const key of ['from', 'to'])
-      if (!regionNames.includes(at([...target, key])))
+    const [from, to] = [at([...target, 'from']), at([...target, 'to'])];
+    for (const [key, name] of Object.entries({ from, to }))
+      if (typeof name === 'string' && !regionNames.includes(name))
         report([...target, key], `no such region here: use one of ${regionNames.join(', ')}`);
-    if (at([...target, 'from']) === at([...target, 'to']))
+    if (typeof to === 'string' && from === to)
       report([...target, 'to'], 'is the region that it copies from: name another');
   }
   return problems;
@@ -249,14 +271,20 @@ export function slotsOfService(
   );
 }
 
+/**
+ * Stricter than ipaddr.js, which takes `198.51.100` for 198.51.0.100 and a part with a leading zero for octal. An SRC's
+ * address has no zone id, and is compared as IPv4 when it came mapped into IPv6.
+ */
 function isNetwork(text: string): boolean {
-  if (!ipaddr.isValidCIDR(text)) return false;
-  const [address] = text.split('/') as [string];
-  const family = ipaddr.parse(address).kind() === 'ipv4' ? ipaddr.IPv4 : ipaddr.IPv6;
-  return (
-    family.networkAddressFromCIDR(text).toNormalizedString() === ipaddr.parse(address).toNormalizedString()
-  );
+  if (ipaddr.IPv4.isValidCIDRFourPartDecimal(text))
+    return sameAddress(ipaddr.IPv4.networkAddressFromCIDR(text), text);
+  if (!ipaddr.IPv6.isValidCIDR(text) || text.includes('%')) return false;
+  const network = ipaddr.IPv6.networkAddressFromCIDR(text);
+  return !network.isIPv4MappedAddress() && sameAddress(network, text);
 }
+
+const sameAddress = (network: ipaddr.IPv4 | ipaddr.IPv6, cidr: string): boolean =>
+  network.toNormalizedString() === ipaddr.parseCIDR(cidr)[0].toNormalizedString();
 
 type Path = readonly PropertyKey[];
 

@@ -76,6 +76,8 @@ export type IndexedRecording = z.infer<typeof indexedRecordingSchema>;
 /** Where one copy of a recording lies. `prefix` is that of all its files. */
 export const recordingCopySchema = z.object({
   recordingId: z.string(),
+  /** Of the manifest that the copy holds. */
+  revision: z.number(),
   region: z.string(),
   bucket: z.string(),
   prefix: z.string(),
@@ -152,6 +154,7 @@ export function homeCopyItem(manifest: Manifest, bucket: string): RecordingCopy 
     pk: recordingPk(recordingId),
     sk: `${COPY_SK_PREFIX}${homeRegion}`,
     recordingId,
+    revision: manifest.revision,
     region: homeRegion,
     bucket,
     prefix: recordingPrefix({ homeRegion, recordingId, startedAt: new Date(manifest.startedAt) }),

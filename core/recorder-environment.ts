@@ -3,47 +3,59 @@
  * Read once at start; every mistake is told at once.
  */
 import { z } from 'zod';
+import { sourceSchema } from './deployment.ts';
 
-const port = z.coerce.number().int().min(0).max(65_535);
+const wholeNumber = (min: number, max: number) => {
+  const remedy = `write a whole number from ${min} to ${max}`;
+  return z
+    .string(remedy)
+    .regex(/^\d{1,9}$/, remedy)
+    .transform(Number)
+    .pipe(z.int().min(min, remedy).max(max, remedy));
+};
 
-/** SRCs allowed to call, as in the deployment file. */
-const sources = z.array(
-  z.object({ name: z.string(), networks: z.array(z.string()).min(1), tenant: z.string().optional() }),
-);
+const port = wholeNumber(0, 65_535);
+const text = z.string('must be set').min(1, 'must not be empty');
+const address = z.union([z.ipv4(), z.ipv6()], 'write an IPv4 or IPv6 address');
 
-const schema = z.object({
-  SIPREC_SLOT: z.string().min(1),
-  SIPREC_CALL_CAPACITY: z.coerce.number().int().positive(),
-  /** JSON: `[{"name", "networks": [CIDR], "tenant"?}]`. */
-  SIPREC_SOURCES: z
-    .string()
-    .transform((text, context) => {
+const variables = z.object({
+  SIPREC_SLOT: text,
+  SIPREC_CALL_CAPACITY: wholeNumber(1, 10_000),
+  /** The SRCs that may call, in JSON: `[{"name", "networks": [CIDR], "tenant"?}]`. */
+  SIPREC_SOURCES: text
+    .transform((json, context) => {
       try {
-        return JSON.parse(text) as unknown;
+        return JSON.parse(json) as unknown;
       } catch {
         context.addIssue('write JSON: [{"name": "...", "networks": ["198.51.100.0/24"]}]');
         return z.NEVER;
       }
     })
-    .pipe(sources),
-  SIPREC_BUCKET: z.string().min(1),
+    .pipe(z.array(sourceSchema)),
+  SIPREC_BUCKET: text,
   /** Directory of journals and finished files that are not yet safe in S3. */
-  SIPREC_SPOOL: z.string().min(1),
+  SIPREC_SPOOL: text,
   /** Local address that RTP sockets are bound to, and the one that answers name. */
-  SIPREC_MEDIA_ADDRESS: z.union([z.ipv4(), z.ipv6()]),
-  SIPREC_MEDIA_PUBLIC_ADDRESS: z.union([z.ipv4(), z.ipv6()]).optional(),
+  SIPREC_MEDIA_ADDRESS: address,
+  SIPREC_MEDIA_PUBLIC_ADDRESS: address.optional(),
   SIPREC_RTP_PORT_MIN: port.default(20_000),
   SIPREC_RTP_PORT_MAX: port.default(59_999),
-  SIPREC_MEDIA_WORKERS: z.coerce.number().int().min(1).max(64).default(1),
+  SIPREC_MEDIA_WORKERS: wholeNumber(1, 64).default(1),
   SIPREC_HEALTH_ADDRESS: z.string().default('0.0.0.0'),
   SIPREC_HEALTH_PORT: port.default(8080),
   /** Seconds that running recordings are given to end by themselves when the recorder is stopped. */
-  SIPREC_DRAIN_SECONDS: z.coerce.number().int().min(0).default(7_200),
+  SIPREC_DRAIN_SECONDS: wholeNumber(0, 86_400).default(7_200),
   DRACHTIO_HOST: z.string().default('127.0.0.1'),
   DRACHTIO_PORT: port.default(9022),
-  DRACHTIO_SECRET: z.string().min(1),
-  AWS_REGION: z.string().min(1),
+  DRACHTIO_SECRET: text,
+  AWS_REGION: text,
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+});
+
+const schema = variables.refine(({ SIPREC_RTP_PORT_MIN: min, SIPREC_RTP_PORT_MAX: max }) => !(max <= min), {
+  path: ['SIPREC_RTP_PORT_MAX'],
+  error: 'must be above SIPREC_RTP_PORT_MIN',
+  when: () => true, // told along with the other mistakes
 });
 
 export type RecorderEnvironment = z.infer<typeof schema>;
@@ -55,12 +67,12 @@ export type RecorderVariables = { [name in keyof z.input<typeof schema>]?: strin
  * Reads the environment of a recorder.
  * @throws Error naming each variable that is missing or wrong
  */
-export function readRecorderEnvironment(variables: NodeJS.ProcessEnv): RecorderEnvironment {
-  const result = schema.safeParse(variables);
+export function readRecorderEnvironment(environment: NodeJS.ProcessEnv): RecorderEnvironment {
+  const result = schema.safeParse(environment);
   if (result.success) return result.data;
   const lines = result.error.issues.map((issue) => {
     const name = String(issue.path[0]);
-    return `  ${name}: ${JSON.stringify(variables[name]) ?? 'not set'}: ${issue.message}`;
+    return `  ${name}: ${JSON.stringify(environment[name]) ?? 'not set'}: ${issue.message}`;
   });
   throw new Error(`the environment of the recorder is not usable:\n${lines.join('\n')}`);
 }

@@ -1,6 +1,7 @@
 /** A client of the query API: signs requests by SigV4, as IAM authorization wants it. */
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
+import { LocalCloudError } from './cloud/errors.ts';
 
 export interface ApiClientOptions {
   /** Address of the API's stage, without a closing slash. */
@@ -24,7 +25,7 @@ export class ApiError extends Error {
  * GETs a resource.
  * @param path with a leading slash, and the query
  * @returns the parsed JSON
- * @throws ApiError for any status but 200
+ * @throws ApiError for any status but 200, LocalCloudError when nobody answers
  */
 export async function apiGet(
   { url, region, credentials }: ApiClientOptions,
@@ -43,7 +44,10 @@ export async function apiGet(
     query,
     headers: { host: target.host },
   });
-  const response = await fetch(target, { headers });
+  const response = await fetch(target, { headers }).catch((cause) => {
+    const why = (cause.cause as Error | undefined)?.message ?? cause.message;
+    throw new LocalCloudError(`the query API at ${target.origin} does not answer: ${why}`, { cause });
+  });
   const body = await response.text();
   if (response.status !== 200) throw new ApiError(target, response.status, body);
   return JSON.parse(body);

@@ -18,7 +18,7 @@ ${deployment.regions.map(({ name }) => `  ${name}  ${cloud.apiUrl(name)}`).join(
 Place another call, as BroadWorks would:
   npm run simulate:calls -- --domain ${domain} --dns ${dns.address}:${dns.port} --calls 1
 The same with SIPp (Debian: apt-get install sip-tester), straight to one recorder:
-  sipp -sf test/e2e/sipp/broadworks-dual.xml -m 1 -i 127.0.0.1 -mp 16000 127.0.0.1:${slot.ports.sip}
+  sipp -sf test/e2e/sipp/broadworks-dual.xml -m 1 -t u1 -i 127.0.0.1 -mp 28000 127.0.0.1:${slot.ports.sip}
 Find recordings, and play one:
   curl --aws-sigv4 aws:amz:${region}:execute-api ${user} '${cloud.apiUrl(region)}/recordings?limit=5'
   curl --aws-sigv4 aws:amz:${region}:execute-api ${user} '${cloud.apiUrl(region)}/recordings/<recordingId>/audio'
@@ -27,5 +27,6 @@ See where BroadWorks would send a call:
 Kill a recorder and look again half a minute later:
   kill -9 ${slot.recorderPid}
 
+Logs: ${cloud.logDirectory}
 Ctrl-C stops everything.`;
 }

@@ -1,12 +1,12 @@
 /** Finds the recordings of placed calls through the query API, and checks that each holds what was said. */
 import { createHash } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { indexedRecordingSchema } from '../core/index-items.ts';
 import { type ApiClientOptions, apiGet } from './api-client.ts';
 import { checkRecording } from './audio-check/check.ts';
 import { readWav, WavError } from './audio-check/wav.ts';
 import type { CallResult } from './broadworks/simulator.ts';
+import { pause } from './dns-server/pause.ts';
 
 /** Recordings appear once they are assembled, uploaded and indexed. */
 const FIND_TIMEOUT_MS = 30_000;
@@ -26,39 +26,45 @@ export interface VerifiedCall {
   problems: string[];
 }
 
+export interface VerifyOptions {
+  /** When the first call was placed. */
+  since: Date;
+  streams: 'dual' | 'single';
+  /** Ends the search. */
+  signal: AbortSignal;
+}
+
 /**
- * Looks for every call's recording until all are there, or `FIND_TIMEOUT_MS` have passed, and checks each.
- * @param since when the first call was placed
+ * Looks for the recordings until that of every call that went well is there, or 30 s have passed, and checks each call.
+ * @throws ApiError, LocalCloudError when the API cannot be asked; the signal's reason
  */
 export async function verifyCalls(
   api: ApiClientOptions,
   calls: CallResult[],
-  since: Date,
-  streams: 'dual' | 'single',
+  { since, streams, signal }: VerifyOptions,
 ): Promise<VerifiedCall[]> {
-  const found = await findRecordings(
-    api,
-    new Set(calls.filter(wasTaken).map(({ sipCallId }) => sipCallId)),
-    since,
-  );
+  const awaited = calls.filter(wentWell).map(({ sipCallId }) => sipCallId);
+  const found = await findRecordings(api, awaited, since, signal);
   const verified: VerifiedCall[] = [];
   for (const call of calls)
     verified.push(await verifyCall(api, call, found.get(call.sipCallId) ?? [], streams));
   return verified;
 }
 
-const wasTaken = ({ recorder }: CallResult): boolean => recorder !== undefined;
+const wentWell = ({ outcome }: CallResult): boolean => outcome === 'recorded';
 
 async function findRecordings(
   api: ApiClientOptions,
-  sipCallIds: Set<string>,
+  awaited: string[],
   since: Date,
+  signal: AbortSignal,
 ): Promise<Map<string, FoundRecording[]>> {
   const deadline = Date.now() + FIND_TIMEOUT_MS;
   for (;;) {
+    signal.throwIfAborted();
     const found = Map.groupBy(await allRecordings(api, since), ({ sipCallId }) => sipCallId);
-    if ([...sipCallIds].every((id) => found.has(id)) || Date.now() > deadline) return found;
-    await delay(POLL_MS);
+    if (awaited.every((id) => found.has(id)) || Date.now() > deadline) return found;
+    await pause(POLL_MS, signal);
   }
 }
 
@@ -83,15 +89,20 @@ async function verifyCall(
   streams: 'dual' | 'single',
 ): Promise<VerifiedCall> {
   const problems: string[] = [];
-  if (!call.recorder)
-    return { call, audio: '-', problems: [`no recorder took it: ${call.reason ?? 'no reason given'}`] };
-  if (call.outcome !== 'recorded') problems.push(`${call.outcome}: ${call.reason ?? 'no reason given'}`);
+  const reason = call.reason ?? 'no reason given';
+  if (!call.recorder) return { call, audio: '-', problems: [`no recorder took it: ${reason}`] };
+  if (!wentWell(call)) problems.push(`${call.outcome}: ${reason}`);
   const [recording] = recordings;
   if (!recording)
     return {
       call,
       audio: '-',
-      problems: [...problems, `not found through the API within ${FIND_TIMEOUT_MS / 1000} s of its end`],
+      problems: [
+        ...problems,
+        wentWell(call)
+          ? `not found through the API within ${FIND_TIMEOUT_MS / 1000} s of its end`
+          : 'the API has no recording of it',
+      ],
     };
   if (recordings.length > 1) problems.push(`found ${recordings.length} times`);
   if (recording.status !== 'complete')

@@ -19,17 +19,17 @@ const dependencies = {
   tableName: requireEnvironment(INDEX_TABLE),
 };
 
-async function indexMessage({ body }: SQSRecord): Promise<void> {
-  for (const object of parseS3Notification(body)) {
-    try {
+async function indexMessage({ messageId, body }: SQSRecord): Promise<void> {
+  try {
+    for (const object of parseS3Notification(body)) {
       const outcome = await indexManifest(dependencies, object);
       metrics.addMetric(METRICS[outcome], MetricUnit.Count, 1);
       logger.info('manifest event', { ...object, outcome });
-    } catch (error) {
-      if (error instanceof InvalidManifestError) metrics.addMetric(METRICS.invalid, MetricUnit.Count, 1);
-      logger.error('manifest not indexed', { ...object, error });
-      throw error; // back to the queue, and after the last try to the dead-letter queue
     }
+  } catch (error) {
+    if (error instanceof InvalidManifestError) metrics.addMetric(METRICS.invalid, MetricUnit.Count, 1);
+    logger.error('manifest event not handled', { messageId, body, error });
+    throw error; // back to the queue, and after the last try to the dead-letter queue
   }
 }
 

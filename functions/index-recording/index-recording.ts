@@ -3,7 +3,7 @@ import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { GetObjectCommand, NoSuchKey, type S3Client } from '@aws-sdk/client-s3';
 import { type DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { homeCopyItem, recordingItem } from '../../core/index-items.ts';
-import { parseManifestKey } from '../../core/keys.ts';
+import { manifestKey, parseManifestKey } from '../../core/keys.ts';
 import { InvalidManifestError, parseManifest } from '../../core/manifest.ts';
 import type { S3Object } from './s3-events.ts';
 
@@ -25,30 +25,37 @@ export async function indexManifest(
   { s3, table, tableName }: IndexDependencies,
   { bucket, key }: S3Object,
 ): Promise<IndexOutcome> {
-  const location = parseManifestKey(key);
-  if (!location) return 'foreign';
+  if (!parseManifestKey(key)) return 'foreign';
   const text = await getText(s3, bucket, key);
   if (text === undefined) return 'gone';
   const manifest = parseManifest(text, key);
-  if (manifest.recordingId !== location.recordingId || manifest.homeRegion !== location.homeRegion)
-    throw new InvalidManifestError(
-      key,
-      `it says it is recording ${manifest.recordingId} of ${manifest.homeRegion}, its key says otherwise`,
-    );
+  const { homeRegion, recordingId, startedAt } = manifest;
+  // The copy's files are found by this key's prefix, so that region, day and id must all agree.
+  const ownKey = manifestKey({ homeRegion, recordingId, startedAt: new Date(startedAt) });
+  if (ownKey !== key) throw new InvalidManifestError(key, `by what it says, it belongs at ${ownKey}`);
+  const put = (item: { revision: number }) => putIfNewer({ table, tableName }, item);
   // The copy first: a recording that is found must have at least one place to be played from.
-  await table.send(new PutCommand({ TableName: tableName, Item: homeCopyItem(manifest, bucket) }));
+  await put(homeCopyItem(manifest, bucket));
+  return (await put(recordingItem(manifest))) ? 'indexed' : 'alreadyIndexed';
+}
+
+/** Writes an item unless it is there in the same or a higher revision. @returns whether it was written */
+async function putIfNewer(
+  { table, tableName }: Pick<IndexDependencies, 'table' | 'tableName'>,
+  item: { revision: number },
+): Promise<boolean> {
   try {
     await table.send(
       new PutCommand({
         TableName: tableName,
-        Item: recordingItem(manifest),
+        Item: item,
         ConditionExpression: 'attribute_not_exists(pk) OR revision < :revision',
-        ExpressionAttributeValues: { ':revision': manifest.revision },
+        ExpressionAttributeValues: { ':revision': item.revision },
       }),
     );
-    return 'indexed';
+    return true;
   } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return 'alreadyIndexed';
+    if (error instanceof ConditionalCheckFailedException) return false;
     throw error;
   }
 }

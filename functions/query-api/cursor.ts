@@ -24,6 +24,8 @@ export function decodeCursor(cursor: string): TimeRange & { after: string } {
   try {
     const json: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
     const [from, to, after] = cursorSchema.parse(json);
+    // A sort key is `<time>#<id>`: as text, it lies between the times.
+    if (after < from || after >= to) throw new InvalidCursorError();
     return { from: new Date(from), to: new Date(to), after };
   } catch {
     throw new InvalidCursorError();

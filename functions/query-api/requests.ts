@@ -1,7 +1,7 @@
 /** What a client asks, read from the query string into a query. */
 import { z } from 'zod';
 import { decodeCursor, InvalidCursorError } from './cursor.ts';
-import type { TimeQuery } from './search.ts';
+import type { TimeQuery, TimeRange } from './search.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const DEFAULT_LIMIT = 50;
@@ -46,15 +46,20 @@ export function readTimeQuery(search: URLSearchParams, now: Date): TimeQuery {
   if (cursor !== undefined) {
     const page = decodeCursor(cursor);
     if ((from && +from !== +page.from) || (to && +to !== +page.to)) throw new InvalidCursorError();
-    return { ...page, limit };
+    return { ...inRange(page), limit };
   }
   const end = to ?? now;
-  const start = from ?? new Date(end.getTime() - DAY_MS);
-  if (start >= end)
-    throw new InvalidQueryError(`from (${start.toISOString()}) must be before to (${end.toISOString()})`);
-  if (end.getTime() - start.getTime() > MAX_DAYS * DAY_MS)
+  return { ...inRange({ from: from ?? new Date(end.getTime() - DAY_MS), to: end }), limit };
+}
+
+/** A cursor is the client's own text, so that its times are held to the limits as well. */
+function inRange<Range extends TimeRange>(range: Range): Range {
+  const { from, to } = range;
+  if (from >= to)
+    throw new InvalidQueryError(`from (${from.toISOString()}) must be before to (${to.toISOString()})`);
+  if (to.getTime() - from.getTime() > MAX_DAYS * DAY_MS)
     throw new InvalidQueryError(`from and to are more than ${MAX_DAYS} days apart: ask for a shorter time`);
-  return { from: start, to: end, limit };
+  return range;
 }
 
 function explain(issue: z.core.$ZodIssue, search: URLSearchParams): string {

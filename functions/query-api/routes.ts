@@ -48,9 +48,11 @@ export function createRouter({ index, s3For, region, logger }: ApiDependencies):
 
   const badRequest = async (error: Error) => problem(400, 'Bad request', error.message);
   app.errorHandler([InvalidQueryError, InvalidCursorError], badRequest);
-  app.notFound(async () => problem(404, 'Not found', 'there is no such resource: see /recordings'));
-  app.methodNotAllowed(async () =>
-    problem(405, 'Method not allowed', 'this resource does not take this method'),
+  // The router takes a method without a route for not found; every resource here is for reading only.
+  app.notFound(async (_, { req }) =>
+    req.method === 'GET'
+      ? problem(404, 'Not found', 'there is no such resource: see /recordings')
+      : problem(405, 'Method not allowed', 'resources take GET and nothing else', { allow: 'GET' }),
   );
   app.errorHandler(Error, async (error) => {
     logger.error('request failed', { error });

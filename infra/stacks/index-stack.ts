@@ -14,7 +14,7 @@ import type { Construct } from 'constructs';
 import type { Deployment } from '../../core/deployment.ts';
 import { BY_TIME_INDEX } from '../../core/index-items.ts';
 import { regionPrefix } from '../../core/keys.ts';
-import { indexHomeRegion, indexTableName } from '../../core/names.ts';
+import { indexHomeRegion, indexTableName, recordingsBucketName } from '../../core/names.ts';
 import { SERVICE_NAME } from '../../functions/index-recording/constants.ts';
 import { INDEX_TABLE } from '../../functions/shared/environment.ts';
 import { NodeFunction } from '../constructs/node-function.ts';
@@ -40,6 +40,13 @@ export class IndexStack extends Stack {
       memorySize: 512,
     });
     grantReadRecordings(this, indexRecording, deployment, [this.region], `${regionPrefix(this.region)}*`);
+    // To those who may not list a bucket, S3 answers 403 for an object that is gone, as if it were forbidden.
+    indexRecording.addToRolePolicy(
+      new PolicyStatement({
+        actions: ['s3:ListBucket'],
+        resources: [`arn:${this.partition}:s3:::${recordingsBucketName(deployment, this.region)}`],
+      }),
+    );
     indexRecording.addToRolePolicy(
       new PolicyStatement({ actions: ['dynamodb:PutItem'], resources: [this.table.tableArn] }),
     );

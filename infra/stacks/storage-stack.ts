@@ -9,8 +9,8 @@ import {
   type CfnBucket,
   ObjectOwnership,
 } from 'aws-cdk-lib/aws-s3';
-import { Queue, QueueEncryption, QueuePolicy } from 'aws-cdk-lib/aws-sqs';
-import type { Construct } from 'constructs';
+import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import type { Construct, IDependable } from 'constructs';
 import type { Deployment } from '../../core/deployment.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { MANIFEST_FILE } from '../../core/manifest.ts';
@@ -82,8 +82,8 @@ export class StorageStack extends Stack {
    * queue when the notification is made, so the queue's policy must be there first, and name the bucket by ARN text.
    */
   private notifyOfManifests(bucketName: string): void {
-    const policy = new QueuePolicy(this, 'manifest-events-from-s3', { queues: [this.manifestEvents] });
-    policy.document.addStatements(
+    // Added to the policy that enforces TLS: a queue has one policy, and a second resource would replace the first.
+    const { policyDependable } = this.manifestEvents.addToResourcePolicy(
       new PolicyStatement({
         principals: [new ServicePrincipal('s3.amazonaws.com')],
         actions: ['sqs:SendMessage'],
@@ -95,7 +95,7 @@ export class StorageStack extends Stack {
       }),
     );
     const bucket = this.bucket.node.defaultChild as CfnBucket;
-    bucket.addResourceDependency(policy.node.defaultChild as QueuePolicyResource);
+    bucket.node.addDependency(policyDependable as IDependable);
     bucket.notificationConfiguration = {
       // Put and multipart only: a copy made by replication must never look like a new recording.
       queueConfigurations: ['s3:ObjectCreated:Put', 's3:ObjectCreated:CompleteMultipartUpload'].map(
@@ -115,5 +115,3 @@ export class StorageStack extends Stack {
     };
   }
 }
-
-type QueuePolicyResource = Parameters<CfnBucket['addResourceDependency']>[0];

@@ -1,10 +1,9 @@
 /** Deploys the real stacks into the emulator with the real CDK CLI. */
-import { execFile } from 'node:child_process';
-import { createWriteStream, mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import type { Deployment } from '../../core/deployment.ts';
+import { nodeProgram, runChild } from './child.ts';
 import { credentialsOf } from './emulator.ts';
 import { LocalCloudError } from './errors.ts';
 
@@ -19,9 +18,11 @@ export interface DeployTarget {
   endpoint: string;
   /** For the assembly and the logs. */
   directory: string;
+  /** Ends the deployment. */
+  signal: AbortSignal;
 }
 
-/** Environment in which the AWS SDK and the CLI talk to the emulator, whatever profiles the user has. */
+/** Environment in which the AWS SDK and the CLI talk to the emulator, whatever profile and proxy the user has. */
 export const emulatorEnvironment = (
   endpoint: string,
   account: string,
@@ -34,6 +35,11 @@ export const emulatorEnvironment = (
   AWS_CONFIG_FILE: '/dev/null',
   AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
   AWS_EC2_METADATA_DISABLED: 'true',
+  // Undefined is as good as unset: a profile would come before the keys, and a token does not belong to them.
+  AWS_PROFILE: undefined,
+  AWS_SESSION_TOKEN: undefined,
+  NO_PROXY: '*',
+  no_proxy: '*',
 });
 
 /**
@@ -87,49 +93,38 @@ async function isBootstrapped({ deployment, endpoint }: DeployTarget, region: st
   }
 }
 
-function cdk(
-  { deployment, deploymentFile, endpoint, directory }: DeployTarget,
+async function cdk(
+  { deployment, deploymentFile, endpoint, directory, signal }: DeployTarget,
   args: [string, ...string[]],
 ): Promise<void> {
+  const name = `cdk ${args[0]}`;
   const logFile = join(directory, 'logs', `cdk-${args[0]}.log`);
-  mkdirSync(dirname(logFile), { recursive: true });
   const common = [
     ...['--context', `deployment=${deploymentFile}`, '--output', join(directory, 'cdk.out')],
     ...['--no-notices', '--no-version-reporting', '--ci', '--no-color', '--progress', 'events'],
   ];
-  return new Promise((resolve, reject) => {
-    const child = execFile(
-      process.execPath,
-      [CDK, ...args, ...common],
-      {
-        cwd: ROOT,
-        timeout: TIMEOUT_MS,
-        maxBuffer: 64 * 1024 * 1024,
-        env: {
-          ...process.env,
-          ...emulatorEnvironment(
-            endpoint,
-            deployment.account,
-            (deployment.regions[0] as { name: string }).name,
-          ),
-          PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}`,
-          CDK_DISABLE_CLI_TELEMETRY: 'true',
-        },
-      },
-      (error, stdout, stderr) => {
-        if (!error) return resolve();
-        const said = `${stdout}\n${stderr}`.split('\n').filter((line) => /❌|error|fail/i.test(line));
-        reject(
-          new LocalCloudError(
-            `cdk ${args[0]} failed:\n${said.slice(-6).join('\n') || error.message}\n  all it said: ${logFile}`,
-            { cause: error },
-          ),
-        );
-      },
-    );
-    const log = createWriteStream(logFile);
-    child.stdout?.pipe(log, { end: false });
-    child.stderr?.pipe(log, { end: false });
-    child.once('close', () => log.end());
+  const region = (deployment.regions[0] as { name: string }).name;
+  const { code, lines } = await runChild({
+    name,
+    command: nodeProgram(CDK, [...args, ...common]),
+    cwd: ROOT,
+    logFile,
+    signal,
+    timeoutMs: TIMEOUT_MS,
+    env: {
+      ...process.env,
+      ...emulatorEnvironment(endpoint, deployment.account, region),
+      PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}`,
+      CDK_DISABLE_CLI_TELEMETRY: 'true',
+    },
   });
+  if (code === 0) return;
+  const telling = lines.filter((line) => /❌|error|fail/i.test(line));
+  throw new LocalCloudError(
+    [
+      `${name} failed:`,
+      ...(telling.length > 0 ? telling : lines).slice(-6),
+      `  all it said: ${logFile}`,
+    ].join('\n'),
+  );
 }

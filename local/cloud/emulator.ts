@@ -1,11 +1,11 @@
 /**
- * The AWS emulator: MiniStack from PyPI, in a virtual environment under the state folder.
+ * The AWS emulator: MiniStack from PyPI, in a virtual environment.
  *
  * Its state survives a restart, so that the second start deploys nothing and finds the recordings of the first.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Child, startChild } from './child.ts';
@@ -23,20 +23,33 @@ const READY_TIMEOUT_MS = 60_000;
 export const credentialsOf = (account: string) => ({ accessKeyId: account, secretAccessKey: 'local' });
 
 /**
- * Makes sure that MiniStack is installed under `directory`.
+ * Makes sure that MiniStack is installed under `directory`. Safe for several processes at once: each installs aside,
+ * and the first to finish gives its installation the name that all look for.
  * @returns the Python to run it with
  * @throws LocalCloudError if Python, venv, pip or the network is missing
  */
 export async function installEmulator(directory: string): Promise<string> {
-  const environment = join(directory, 'venv');
+  const wanted = createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12);
+  const environment = join(directory, `venv-${wanted}`);
   const python = join(environment, 'bin', 'python');
-  const stamp = join(environment, '.installed');
-  const wanted = createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex');
-  if (existsSync(python) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return python;
+  if (existsSync(python)) return python;
 
   await checkPython();
-  rmSync(environment, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
+  const aside = mkdtempSync(join(directory, 'installing-'));
+  try {
+    await install(aside);
+    // Python itself can be gone after an upgrade of the machine: what is left of it must make room.
+    if (!existsSync(python)) rmSync(environment, { recursive: true, force: true });
+    renameSync(aside, environment);
+  } catch (error) {
+    rmSync(aside, { recursive: true, force: true });
+    if (!existsSync(python)) throw error; // otherwise another process was faster
+  }
+  return python;
+}
+
+async function install(environment: string): Promise<void> {
   await run('python3', ['-m', 'venv', environment]).catch((cause) => {
     throw new LocalCloudError(
       `Python cannot make a virtual environment: ${lastLine(cause)}\n` +
@@ -45,7 +58,7 @@ export async function installEmulator(directory: string): Promise<string> {
     );
   });
   await run(
-    python,
+    join(environment, 'bin', 'python'),
     ['-m', 'pip', 'install', '--quiet', '--require-hashes', '--only-binary', ':all:', '-r', REQUIREMENTS],
     { timeout: INSTALL_TIMEOUT_MS },
   ).catch((cause) => {
@@ -56,8 +69,6 @@ export async function installEmulator(directory: string): Promise<string> {
       { cause },
     );
   });
-  writeFileSync(stamp, wanted);
-  return python;
 }
 
 async function checkPython(): Promise<void> {
@@ -94,6 +105,7 @@ export function startEmulator(
   directory: string,
   port: number,
   logFile: string,
+  signal?: AbortSignal,
 ): Promise<Child<true>> {
   const temporary = join(directory, 'tmp');
   mkdirSync(temporary, { recursive: true });
@@ -104,6 +116,7 @@ export function startEmulator(
     name: 'the AWS emulator',
     command: [python, LAUNCHER],
     logFile,
+    signal,
     env: {
       // Its Lambda workers run `node`: ours first, whatever the machine has.
       PATH: `${join(import.meta.dirname, '../../node_modules/.bin')}:${process.env.PATH}`,

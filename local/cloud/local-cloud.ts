@@ -15,8 +15,8 @@ import { type DeployTarget, deployedApiId, deployStacks } from './deploy.ts';
 import { publishZone, type SlotCheck } from './dns-records.ts';
 import { credentialsOf, forgetState, installEmulator, portOfState, startEmulator } from './emulator.ts';
 import { LocalCloudError } from './errors.ts';
-import { startGlobalTable } from './global-table.ts';
-import { checkPorts, fixedPorts, freePorts, HOST, type PortPlan } from './ports.ts';
+import { replicateTable } from './global-table.ts';
+import { checkPorts, claimPorts, fixedPorts, HOST, type PortPlan } from './ports.ts';
 import { findDrachtio } from './sip-server-child.ts';
 import { type RunningSlot, startSlot } from './slot.ts';
 
@@ -24,6 +24,8 @@ export interface LocalCloudOptions {
   deploymentFile: string;
   /** Everything that is kept lies here. */
   stateDirectory: string;
+  /** Where the AWS emulator is installed, or will be. */
+  installDirectory: string;
   ports: 'fixed' | 'free';
   /** Forget the state of earlier starts (not what was downloaded). */
   fresh: boolean;
@@ -43,6 +45,7 @@ export interface LocalCloud {
   dns: { address: string; port: number };
   slots: RunningSlot[];
   sipServer: string;
+  logDirectory: string;
   /** Address of a region's query API, without a closing slash. */
   apiUrl: (region: string) => string;
   /** Rejects when something without which nothing goes on is lost: the emulator. */
@@ -53,11 +56,15 @@ export interface LocalCloud {
 export class LocalCloudRun {
   readonly #options: LocalCloudOptions;
   /** What is to be closed, in the order of opening. */
-  readonly #closers: (() => Promise<void> | void)[] = [];
-  #stopping: Promise<void> | undefined;
+  readonly #closers: (() => unknown)[] = [];
+  readonly #stop = new AbortController();
+  readonly #lost = Promise.withResolvers<never>();
+  #started: Promise<LocalCloud> | undefined;
+  #stopped: Promise<void> | undefined;
 
   constructor(options: LocalCloudOptions) {
     this.#options = options;
+    this.#lost.promise.catch(() => {}); // whoever waits for it hears of it
   }
 
   /**
@@ -65,7 +72,8 @@ export class LocalCloudRun {
    */
   async start(): Promise<LocalCloud> {
     try {
-      return await this.#start();
+      this.#started = this.#start();
+      return await Promise.race([this.#started, this.#lost.promise]);
     } catch (error) {
       await this.stop();
       throw error;
@@ -74,71 +82,56 @@ export class LocalCloudRun {
 
   /** Stops everything, last opened first. */
   stop(): Promise<void> {
-    this.#stopping ??= (async () => {
+    this.#stopped ??= (async () => {
+      this.#stop.abort(new LocalCloudError('stopped'));
+      await this.#started?.catch(() => {}); // what it was just opening is known by then
       for (const close of this.#closers.splice(0).reverse()) await close();
     })();
-    return this.#stopping;
+    return this.#stopped;
   }
 
   async #step<T>(what: string, work: () => Promise<T>): Promise<T> {
-    if (this.#stopping) throw new LocalCloudError('stopped');
+    this.#stop.signal.throwIfAborted();
     const done = this.#options.onStep(what);
     const result = await work();
     done();
     return result;
   }
 
-  /** Keeps what was opened for closing; closes it at once if the stop came first. */
-  async #keep<T>(opened: T, close: (opened: T) => Promise<void> | void): Promise<T> {
-    if (this.#stopping) {
-      await close(opened);
-      throw new LocalCloudError('stopped');
-    }
-    this.#closers.push(() => close(opened));
-    return opened;
-  }
-
   async #start(): Promise<LocalCloud> {
     const options = this.#options;
     const directory = resolve(options.stateDirectory);
-    const deployment = readDeployment(options.deploymentFile);
+    const deploymentFile = resolve(options.deploymentFile);
+    const deployment = readDeployment(deploymentFile);
     const drachtio = findDrachtio(process.env);
     const emulatorHome = join(directory, 'emulator');
-    const kept = options.fresh ? undefined : portOfState(emulatorHome);
-    const slotNames = planSlots(deployment).map(({ name }) => name);
-    const ports = options.ports === 'fixed' ? fixedPorts(slotNames, kept) : await freePorts(slotNames, kept);
-    const foreignEmulator = process.env.AWS_ENDPOINT_URL;
-    await checkPorts(ports, !foreignEmulator);
+    const ports = await this.#choosePorts(deployment, emulatorHome);
     if (options.fresh) {
       forgetState(emulatorHome);
       for (const old of ['spool', 'cdk.out', 'logs'])
         rmSync(join(directory, old), { recursive: true, force: true });
     }
-    mkdirSync(directory, { recursive: true });
+    makeStateDirectory(directory);
 
-    const lost = Promise.withResolvers<never>();
-    lost.promise.catch(() => {}); // whoever waits for it hears of it
     const endpoint =
-      foreignEmulator ?? (await this.#startEmulator(emulatorHome, directory, ports, lost.reject));
-    const target: DeployTarget = { deployment, deploymentFile: options.deploymentFile, endpoint, directory };
+      process.env.AWS_ENDPOINT_URL ?? (await this.#startEmulator(emulatorHome, directory, ports));
+    const { signal } = this.#stop;
+    const target: DeployTarget = { deployment, deploymentFile, endpoint, directory, signal };
     const credentials = credentialsOf(deployment.account);
     await this.#step('deploy the stacks with the CDK', () => deployStacks(target));
 
     const regions = deployment.regions.map(({ name }) => name);
     const apiIds = new Map<string, string>();
     for (const region of regions) apiIds.set(region, await deployedApiId(target, region));
-    await this.#step('replicate the index table', async () => {
-      const home = indexHomeRegion(deployment);
-      const table = await startGlobalTable({
+    const home = indexHomeRegion(deployment);
+    await this.#step('replicate the index table', () =>
+      replicateTable({
         endpoint,
         credentials,
         tableName: indexTableName(deployment),
         regions: [home, ...regions.filter((region) => region !== home)],
-        onError: (error) =>
-          options.onIncident(`index replication: ${(error as Error).message}; it is tried again`),
-      });
-      return this.#keep(table, (opened) => opened.stop());
-    });
+      }),
+    );
 
     const slots = await this.#step('start the recorders', () =>
       this.#startSlots(deployment, ports, endpoint, directory, drachtio),
@@ -153,34 +146,44 @@ export class LocalCloudRun {
       dns,
       slots,
       sipServer: drachtio ?? 'the development SIP server',
+      logDirectory: join(directory, 'logs'),
       apiUrl: (region) => `${endpoint}/restapis/${apiIds.get(region)}/v1/_user_request_`,
-      lost: lost.promise,
+      lost: this.#lost.promise,
     };
   }
 
-  async #startEmulator(
-    home: string,
-    directory: string,
-    ports: PortPlan,
-    onLost: (error: Error) => void,
-  ): Promise<string> {
-    const python = await this.#step('install the AWS emulator', () => installEmulator(home));
+  /** @throws LocalCloudError when ports are taken */
+  async #choosePorts(deployment: Deployment, emulatorHome: string): Promise<PortPlan> {
+    const slotNames = planSlots(deployment).map(({ name }) => name);
+    const kept = this.#options.fresh ? undefined : portOfState(emulatorHome);
+    let plan: PortPlan;
+    if (this.#options.ports === 'fixed') plan = fixedPorts(slotNames, kept);
+    else {
+      const claimed = await claimPorts(slotNames, kept);
+      this.#closers.push(claimed.release);
+      plan = claimed.plan;
+    }
+    await checkPorts(plan, !process.env.AWS_ENDPOINT_URL);
+    return plan;
+  }
+
+  async #startEmulator(home: string, directory: string, ports: PortPlan): Promise<string> {
+    const python = await this.#step('install the AWS emulator', () =>
+      installEmulator(resolve(this.#options.installDirectory)),
+    );
     await this.#step('start the AWS emulator', async () => {
-      const emulator = await startEmulator(
-        python,
-        home,
-        ports.emulator,
-        join(directory, 'logs', 'emulator.log'),
-      );
+      const { signal } = this.#stop;
+      const logFile = join(directory, 'logs', 'emulator.log');
+      const emulator = await startEmulator(python, home, ports.emulator, logFile, signal);
+      this.#closers.push(() => emulator.stop());
       void emulator.exited.then((exit) => {
-        if (!this.#stopping)
-          onLost(
-            new LocalCloudError(
-              `${emulator.describeExit(exit)}\nStart again; with --fresh if it happens again.`,
-            ),
-          );
+        if (signal.aborted) return;
+        this.#lost.reject(
+          new LocalCloudError(
+            `${emulator.describeExit(exit)}\nStart again; with --fresh if it happens again.`,
+          ),
+        );
       });
-      return this.#keep(emulator, (opened) => opened.stop());
     });
     return `http://${HOST}:${ports.emulator}`;
   }
@@ -192,18 +195,22 @@ export class LocalCloudRun {
     directory: string,
     drachtio: string | undefined,
   ): Promise<RunningSlot[]> {
+    const running: RunningSlot[] = [];
+    this.#closers.push(() => Promise.all(running.map((slot) => slot.stop())));
     const started = await Promise.allSettled(
       planSlots(deployment).map(async (slot) => {
-        const running = await startSlot({
+        const slotRun = await startSlot({
           deployment,
           slot,
           ports: portsOf(ports, slot.name),
           endpoint,
           directory,
           drachtio,
+          signal: this.#stop.signal,
           onIncident: this.#options.onIncident,
         });
-        return this.#keep(running, (opened) => opened.stop());
+        running.push(slotRun);
+        return slotRun;
       }),
     );
     return started.map((result) => {
@@ -227,7 +234,7 @@ export class LocalCloudRun {
       hostedZoneId,
       onProblem: (problem) => onIncident(`DNS: ${problem.message}`),
     });
-    await this.#keep(zone, (opened) => opened.close());
+    this.#closers.push(() => zone.close());
     const slotOf = new Map(checks.map((check: SlotCheck) => [check.id, check.slot]));
     const checker = startHealthChecker({
       checks,
@@ -235,7 +242,7 @@ export class LocalCloudRun {
       onChange: ({ id, health, observed }) =>
         onIncident(`health check of ${slotOf.get(id)}: ${health} (${observed})`),
     });
-    await this.#keep(checker, (opened) => opened.close());
+    this.#closers.push(() => checker.close());
     const server = await startDnsServer({
       address: HOST,
       port: ports.dns,
@@ -243,7 +250,7 @@ export class LocalCloudRun {
       health: checker.health,
       onError: (error) => onIncident(`DNS: ${error.message}`),
     });
-    await this.#keep(server, (opened) => opened.close());
+    this.#closers.push(() => server.close());
     return { address: HOST, port: server.port };
   }
 }
@@ -264,4 +271,15 @@ function readDeployment(file: string): Deployment {
     });
   }
   return parseDeployment(text, file);
+}
+
+function makeStateDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (cause) {
+    throw new LocalCloudError(
+      `the state directory cannot be made: ${(cause as Error).message}\nName another with --state DIRECTORY.`,
+      { cause },
+    );
+  }
 }

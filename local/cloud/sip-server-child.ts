@@ -19,6 +19,8 @@ export interface SipServerPlace {
   secret: string;
   directory: string;
   logFile: string;
+  /** Ends the start. */
+  signal: AbortSignal;
 }
 
 /**
@@ -34,8 +36,7 @@ export function findDrachtio(environment: NodeJS.ProcessEnv): string | undefined
       );
     return named;
   }
-  return (environment.PATH ?? '')
-    .split(delimiter)
+  return environment.PATH?.split(delimiter)
     .map((directory) => join(directory, 'drachtio'))
     .find(isProgram);
 }
@@ -47,12 +48,14 @@ export function startSipServerChild(
 ): Promise<Child<true>> {
   const contact = `sip:${HOST}:${place.sipPort};transport=udp,tcp`;
   const name = `the SIP server of ${place.name}`;
-  const common = { name, logFile: place.logFile, readyTimeoutMs: READY_TIMEOUT_MS, env: process.env };
+  const { logFile, signal } = place;
+  const common = { name, logFile, signal, readyTimeoutMs: READY_TIMEOUT_MS, env: process.env };
   if (drachtio)
     return startChild({
       ...common,
       command: [drachtio, '-f', writeDrachtioConfig(place, contact)],
-      ready: (line) => (line.includes('listening for client connections') ? true : undefined),
+      // The last line of its start, at level notice: by then it has its ports (drachtio-server 0.9, controller.cpp).
+      ready: (line) => (line.includes('Starting sofia event loop') ? true : undefined),
     });
   return startChild({
     ...common,

@@ -4,8 +4,9 @@ import type { Deployment } from '../../core/deployment.ts';
 import { recordingsBucketName } from '../../core/names.ts';
 import type { RecorderVariables } from '../../core/recorder-environment.ts';
 import type { PlannedSlot } from '../../core/slot-plan.ts';
-import { type Child, type ChildExit, nodeProgram, startChild } from './child.ts';
+import { type Child, type ChildExit, exitWords, nodeProgram, startChild } from './child.ts';
 import { emulatorEnvironment } from './deploy.ts';
+import { LocalCloudError } from './errors.ts';
 import { HOST, type SlotPortPlan } from './ports.ts';
 import { startSipServerChild } from './sip-server-child.ts';
 
@@ -23,6 +24,8 @@ export interface SlotOptions {
   /** State folder of the local cloud. */
   directory: string;
   drachtio: string | undefined;
+  /** Ends the start. */
+  signal: AbortSignal;
   /** A process of the slot ended though nobody stopped it. */
   onIncident: (what: string) => void;
 }
@@ -40,15 +43,15 @@ export interface RunningSlot {
 
 /** Starts the processes of a slot; the recorder is ready to take calls when it resolves. */
 export async function startSlot(options: SlotOptions): Promise<RunningSlot> {
-  const { slot, ports, directory } = options;
+  const { slot, ports, directory, signal } = options;
   const log = (what: string) => join(directory, 'logs', `${slot.name}-${what}.log`);
   let stopping = false;
   let incident: string | undefined;
   const watch = (child: Child<true>) =>
     void child.exited.then((exit: ChildExit) => {
       if (stopping) return;
-      incident ??= `${child.name} (${slot.region}) ended with ${exit.signal ?? `exit code ${exit.code}`}`;
-      options.onIncident(`${child.describeExit(exit)}`);
+      incident ??= `${child.name} (${slot.region}) ended with ${exitWords(exit)}`;
+      options.onIncident(child.describeExit(exit));
     });
 
   const sipServer = await startSipServerChild(options.drachtio, {
@@ -58,7 +61,11 @@ export async function startSlot(options: SlotOptions): Promise<RunningSlot> {
     secret: SIP_SERVER_SECRET,
     directory: join(directory, 'sip-servers'),
     logFile: log('sip-server'),
+    signal,
   });
+  // A recorder without its SIP server never gets ready.
+  const alone = new AbortController();
+  void sipServer.exited.then((exit) => alone.abort(new LocalCloudError(sipServer.describeExit(exit))));
   let recorder: Child<true>;
   try {
     recorder = await startChild({
@@ -68,6 +75,7 @@ export async function startSlot(options: SlotOptions): Promise<RunningSlot> {
       logFile: log('recorder'),
       ready: (line) => (line.includes('"ready":true') ? true : undefined),
       readyTimeoutMs: READY_TIMEOUT_MS,
+      signal: AbortSignal.any([signal, alone.signal]),
     });
   } catch (error) {
     await sipServer.stop();

@@ -1,23 +1,33 @@
 /** A recorder: its parts, started in order and stopped in order. */
-import { statfs } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import type { Logger } from 'pino';
 import type { RecorderEnvironment } from '../../core/recorder-environment.ts';
 import packageJson from '../../package.json' with { type: 'json' };
-import { unhealthyReasons } from './health/health.ts';
+import { shortages, unhealthyReasons } from './health/health.ts';
 import { startHealthServer } from './health/health-server.ts';
 import { MediaCapture } from './media/capture.ts';
 import { connectSipServer } from './sip/sip-server.ts';
 import { Srs } from './sip/srs.ts';
-import { Finisher } from './storage/finisher.ts';
+import { Finisher, type RetryDelays } from './storage/finisher.ts';
 import { Spool } from './storage/spool.ts';
 
-/** RTP silence after which a recording without a dialog is over. */
-const ORPHAN_SILENCE_MS = 10_000;
+/** How often recordings without a dialog are looked at. */
 const ORPHAN_CHECK_MS = 1_000;
-/** What is not in S3 by then waits in the spool for the next start. */
-const SPOOL_FLUSH_MS = 5_000;
+/** An S3 that says nothing for so long is down; the next try follows. */
+const S3_TIMEOUTS = { connectionTimeout: 5_000, socketTimeout: 15_000 };
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Times that tests shorten. */
+export interface RecorderTimes {
+  /** RTP silence after which a recording without a dialog is over. Default 10 s. */
+  orphanSilenceMs?: number;
+  /** Between the tries to finish a recording. */
+  retryDelays?: RetryDelays;
+  /** After the last call; what is not in S3 by then waits in the spool for the next start. Default 5 s. */
+  spoolFlushMs?: number;
+}
 
 export interface Recorder {
   healthPort: number;
@@ -27,32 +37,49 @@ export interface Recorder {
    * No new calls; recordings go on to their end, or `ceilingMs` at most; then the spool is worked off.
    */
   stop(ceilingMs: number): Promise<void>;
+  /** Kills a worker thread that receives media, as a crash would. For drills. */
+  crashMediaWorker(): Promise<void>;
 }
 
-/** Starts a recorder; recordings that its predecessor left in the spool are finished beside new calls. */
-export async function startRecorder(environment: RecorderEnvironment, logger: Logger): Promise<Recorder> {
+/**
+ * Starts a recorder; recordings that its predecessor left in the spool are finished beside new calls.
+ * @throws Error naming what cannot be had: the spool, a media worker, the health port, a source's network
+ */
+export async function startRecorder(
+  environment: RecorderEnvironment,
+  logger: Logger,
+  { orphanSilenceMs = 10_000, retryDelays, spoolFlushMs = 5_000 }: RecorderTimes = {},
+): Promise<Recorder> {
   const spool = new Spool(environment.SIPREC_SPOOL);
   await spool.prepare();
   const leftBehind = await spool.entries();
 
+  // Emulators serve all buckets under one host name; an explicit endpoint means path-style addresses.
+  const s3 = new S3Client({
+    forcePathStyle: Boolean(process.env.AWS_ENDPOINT_URL),
+    requestHandler: S3_TIMEOUTS,
+    logger: SILENT, // what fails is thrown, and logged with the recording that it is about
+  });
   const finisher = new Finisher(
-    {
-      // Emulators serve all buckets under one host name; an explicit endpoint means path-style addresses.
-      target: {
-        s3: new S3Client({ forcePathStyle: Boolean(process.env.AWS_ENDPOINT_URL) }),
-        bucket: environment.SIPREC_BUCKET,
-      },
-      recorderVersion: packageJson.version,
-    },
+    { target: { s3, bucket: environment.SIPREC_BUCKET }, recorderVersion: packageJson.version },
     logger,
+    retryDelays,
   );
+  let mediaWorkers = environment.SIPREC_MEDIA_WORKERS;
   const capture = await MediaCapture.start({
-    workers: environment.SIPREC_MEDIA_WORKERS,
+    workers: mediaWorkers,
     address: environment.SIPREC_MEDIA_ADDRESS,
     portRange: { min: environment.SIPREC_RTP_PORT_MIN, max: environment.SIPREC_RTP_PORT_MAX },
-    onWorkerExit: ({ streamIds, error }) =>
-      logger.fatal({ err: error, streams: streamIds.length }, 'media worker died'),
+    onWorkerExit: ({ streamIds, error }) => {
+      mediaWorkers--;
+      logger.fatal({ err: error, streams: streamIds.length, mediaWorkers }, 'media worker died');
+    },
     onStreamError: ({ streamId, kind, error }) => logger.error({ streamId, kind, error }, 'stream error'),
+  });
+  const resources = async () => ({
+    mediaWorkers,
+    freeRtpPortPairs: capture.freePorts(),
+    freeSpoolBytes: await spool.freeBytes(),
   });
   const srs = new Srs(
     {
@@ -69,51 +96,17 @@ export async function startRecorder(environment: RecorderEnvironment, logger: Lo
       now: () => new Date(),
       logger,
       finish: (directory) => finisher.add(directory),
+      shortages: async () => shortages(await resources()),
     },
   );
 
   let sipServerConnected = false;
-  const connection = Promise.withResolvers<string>();
-  const sip = connectSipServer(
-    {
-      host: environment.DRACHTIO_HOST,
-      port: environment.DRACHTIO_PORT,
-      secret: environment.DRACHTIO_SECRET,
-    },
-    {
-      onInvite: (invitation) => void srs.onInvite(invitation),
-      onOptions: (request, respond) => srs.onOptions(request, respond),
-      onConnect: (listeningOn) => {
-        sipServerConnected = true;
-        logger.info({ listeningOn }, 'SIP server connected');
-        connection.resolve(listeningOn);
-      },
-      onDisconnect: () => {
-        sipServerConnected = false;
-        logger.error(
-          { active: srs.active },
-          'SIP server lost; running recordings go on until their media ends',
-        );
-        srs.onSipServerLost();
-      },
-    },
-  );
-  const orphanCheck = setInterval(() => {
-    srs
-      .closeSilentOrphans(ORPHAN_SILENCE_MS)
-      .catch((error) => logger.error({ err: error }, 'orphan check failed'));
-  }, ORPHAN_CHECK_MS);
-
-  const facts = async () => {
-    const { bavail, bsize } = await statfs(spool.directory);
-    return {
-      sipServerConnected,
-      draining: srs.draining,
-      full: srs.full,
-      freeRtpPortPairs: capture.freePorts(),
-      freeSpoolBytes: bavail * bsize,
-    };
-  };
+  const facts = async () => ({
+    sipServerConnected,
+    draining: srs.draining,
+    full: srs.full,
+    ...(await resources()),
+  });
   const health = await startHealthServer({
     address: environment.SIPREC_HEALTH_ADDRESS,
     port: environment.SIPREC_HEALTH_PORT,
@@ -128,13 +121,49 @@ export async function startRecorder(environment: RecorderEnvironment, logger: Lo
       spool: finisher.counters,
       ...(await facts()),
     }),
+  }).catch(async (error) => {
+    await capture.stop();
+    throw error;
   });
+
+  const connection = Promise.withResolvers<string>();
+  const sip = connectSipServer(
+    {
+      host: environment.DRACHTIO_HOST,
+      port: environment.DRACHTIO_PORT,
+      secret: environment.DRACHTIO_SECRET,
+    },
+    {
+      onInvite: (invitation) => void srs.onInvite(invitation),
+      onOptions: (request, respond) => void srs.onOptions(request, respond),
+      onConnect: (listeningOn) => {
+        sipServerConnected = true;
+        logger.info({ listeningOn }, 'SIP server connected');
+        connection.resolve(listeningOn);
+      },
+      onDisconnect: () => {
+        sipServerConnected = false;
+        logger.error(
+          { active: srs.active },
+          'SIP server lost; running recordings go on until their media ends',
+        );
+        srs.onSipServerLost();
+      },
+      onError: (error) => logger.error({ err: error }, 'SIP server cannot be used'),
+    },
+  );
+  const orphanCheck = setInterval(() => {
+    srs
+      .closeSilentOrphans(orphanSilenceMs)
+      .catch((error) => logger.error({ err: error }, 'orphan check failed'));
+  }, ORPHAN_CHECK_MS);
 
   if (leftBehind.length > 0)
     logger.warn({ recordings: leftBehind.length }, 'recovering what the spool holds');
   for (const directory of leftBehind) finisher.add(directory);
 
   return {
+    crashMediaWorker: () => capture.crashWorker(0),
     healthPort: health.port,
     connected: connection.promise,
     async stop(ceilingMs) {
@@ -144,10 +173,11 @@ export async function startRecorder(environment: RecorderEnvironment, logger: Lo
       clearTimeout(deadline);
       clearInterval(orphanCheck);
       sip.disconnect();
-      await Promise.race([finisher.idle(), delay(SPOOL_FLUSH_MS, undefined, { ref: false })]);
+      await Promise.race([finisher.idle(), delay(spoolFlushMs, undefined, { ref: false })]);
       await finisher.stop();
       await capture.stop();
       await health.close();
+      s3.destroy();
       logger.info(finisher.counters, 'stopped');
     },
   };

@@ -20,7 +20,7 @@ export interface HealthServer {
 
 /**
  * `GET /healthz` answers 200 or 503 with `{"healthy", "reasons"}`; `GET /status` answers 200 with what is known.
- * @throws Error (EADDRINUSE) if the port is taken
+ * @throws Error naming the address if the port cannot be had, with the system's error as its cause
  */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const routes: Record<string, () => Promise<[number, unknown]>> = {
@@ -31,7 +31,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
     '/status': async () => [200, await options.status()],
   };
   const server = createServer((request, response) => {
-    const route = routes[new URL(request.url ?? '/', 'http://recorder').pathname];
+    const route = routes[request.url?.split('?', 1)[0] ?? '/'];
     const answer = route
       ? route()
       : Promise.resolve<[number, unknown]>([404, { error: 'see /healthz, /status' }]);
@@ -43,7 +43,11 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
       });
   });
   server.listen(options.port, options.address);
-  await once(server, 'listening');
+  await once(server, 'listening').catch((cause: Error) => {
+    throw new Error(`health port ${options.address}:${options.port} cannot be opened: ${cause.message}`, {
+      cause,
+    });
+  });
   return { port: (server.address() as AddressInfo).port, close: () => closed(server) };
 }
 

@@ -3,13 +3,19 @@
  * turn red together and steering would be lost (DESIGN.md 4.4).
  */
 
-/** What is looked at, at one moment. */
-export interface LocalFacts {
+/** What a recording needs, at one moment. */
+export interface Resources {
+  /** Threads that receive media. */
+  mediaWorkers: number;
+  freeRtpPortPairs: number;
+  freeSpoolBytes: number;
+}
+
+/** All that is looked at. */
+export interface LocalFacts extends Resources {
   sipServerConnected: boolean;
   draining: boolean;
   full: boolean;
-  freeRtpPortPairs: number;
-  freeSpoolBytes: number;
 }
 
 /** A call of two streams takes two pairs of ports. */
@@ -17,14 +23,26 @@ const MIN_FREE_PORT_PAIRS = 2;
 /** The calls that run must still be able to end: a quarter of an hour of a few two-stream calls (2 MB a minute each). */
 const MIN_FREE_SPOOL_BYTES = 64 * 1024 * 1024;
 
-const CHECKS: readonly [isBad: (facts: LocalFacts) => boolean, reason: string][] = [
-  [({ sipServerConnected }) => !sipServerConnected, 'sip-server-gone'],
-  [({ draining }) => draining, 'draining'],
-  [({ full }) => full, 'full'],
+type Checks<Facts> = readonly [isBad: (facts: Facts) => boolean, reason: string][];
+
+const RESOURCE_CHECKS: Checks<Resources> = [
+  [({ mediaWorkers }) => mediaWorkers === 0, 'media-workers-gone'],
   [({ freeRtpPortPairs }) => freeRtpPortPairs < MIN_FREE_PORT_PAIRS, 'rtp-ports-short'],
   [({ freeSpoolBytes }) => freeSpoolBytes < MIN_FREE_SPOOL_BYTES, 'disk-full'],
 ];
 
+const CHECKS: Checks<LocalFacts> = [
+  [({ sipServerConnected }) => !sipServerConnected, 'sip-server-gone'],
+  [({ draining }) => draining, 'draining'],
+  [({ full }) => full, 'full'],
+  ...RESOURCE_CHECKS,
+];
+
+const reasonsOf = <Facts>(checks: Checks<Facts>, facts: Facts): string[] =>
+  checks.filter(([isBad]) => isBad(facts)).map(([, reason]) => reason);
+
 /** Reasons against new calls; none means healthy. */
-export const unhealthyReasons = (facts: LocalFacts): string[] =>
-  CHECKS.filter(([isBad]) => isBad(facts)).map(([, reason]) => reason);
+export const unhealthyReasons = (facts: LocalFacts): string[] => reasonsOf(CHECKS, facts);
+
+/** Those of the reasons that lie in what a recording needs. */
+export const shortages = (resources: Resources): string[] => reasonsOf(RESOURCE_CHECKS, resources);

@@ -1,24 +1,30 @@
 /**
  * One recording session: from an accepted INVITE until its BYE. It owns the streams, the spool entry and the answer.
  */
+import { isIP } from 'node:net';
 import type { Logger } from 'pino';
 import type { MediaCapture, StreamCounters } from '../media/capture.ts';
 import { type AnswerStream, writeAnswer } from '../sdp/answer.ts';
 import { chooseCodec, codecOf } from '../sdp/codecs.ts';
 import { type MLine, type PayloadType, readOffer, type SdpOffer, streamLabels } from '../sdp/offer.ts';
 import { findMetadata } from '../siprec/metadata.ts';
-import type { Ending, SessionEventOf } from '../storage/session-record.ts';
+import { type Ending, type SessionEventOf, STREAM_NOT_RECORDED } from '../storage/session-record.ts';
 import type { Spool, SpoolEntry } from '../storage/spool.ts';
 import { type Body, readBody } from './mime.ts';
 
 /** The offer has no stream that this recorder can record: answered 488. */
 export class NothingToRecordError extends Error {
   constructor(offer: SdpOffer) {
-    const offered = offer.mLines.map(
-      ({ media, protocol, formats }) => `${media} ${protocol} ${formats.join(',')}`,
-    );
-    super(`no stream of the offer can be recorded: ${offered.join('; ')}`);
+    super(`no stream of the offer can be recorded: ${offer.mLines.map(describe).join('; ')}`);
     this.name = 'NothingToRecordError';
+  }
+}
+
+/** A request came for a recording that has ended: answered 481. */
+export class SessionOverError extends Error {
+  constructor(recordingId: string) {
+    super(`recording ${recordingId} has ended`);
+    this.name = 'SessionOverError';
   }
 }
 
@@ -58,6 +64,8 @@ export class RecordingSession {
   readonly #streams = new Map<number, OpenStream>();
   /** Streams whose m-line was removed: their journals belong to the recording. */
   readonly #removed: OpenStream[] = [];
+  /** What has been warned of: SRCs repeat themselves with every re-INVITE. */
+  readonly #warned = new Set<string>();
   #answer = '';
   #answerVersion = 0;
   #closing: Promise<string | undefined> | undefined;
@@ -74,7 +82,7 @@ export class RecordingSession {
     dependencies: RecordingSessionDependencies,
     opening: SessionOpening,
   ): Promise<RecordingSession> {
-    if (!opening.offer.mLines.some(chooseCodec)) throw new NothingToRecordError(opening.offer);
+    assertRecordable(opening.offer);
     const session = new RecordingSession(
       dependencies,
       opening,
@@ -116,8 +124,11 @@ export class RecordingSession {
     return this.#entry.append({ type: 'answered', at: this.#now() });
   }
 
-  /** Something irregular, for the manifest. */
+  /** Something irregular, for the manifest; the same thing once. */
   async warn(code: string, detail: string): Promise<void> {
+    const warning = `${code} ${detail}`;
+    if (this.#warned.has(warning)) return;
+    this.#warned.add(warning);
     await this.#entry.append({ type: 'warning', at: this.#now(), code, detail });
   }
 
@@ -125,14 +136,16 @@ export class RecordingSession {
    * A re-INVITE or UPDATE: new metadata, a new offer, or both.
    * @param raw the whole request
    * @returns the SDP to answer with; undefined if the request had no offer (RFC 3311 section 5.2)
-   * @throws SdpError if the offer cannot be read; then nothing has changed
+   * @throws SdpError | NothingToRecordError if the offer cannot be taken; then nothing has changed
+   * @throws SessionOverError
    */
   update(raw: string): Promise<string | undefined> {
     const result = this.#tail.then(async () => {
-      if (this.#closing) return this.#answer;
+      if (this.#closing) throw new SessionOverError(this.id);
       const body = readBody(raw);
       const sdp = findSdp(body);
       const offer = sdp === undefined ? undefined : readOffer(sdp);
+      if (offer?.mLines.some(({ port }) => port !== 0)) assertRecordable(offer);
       await this.#take(body, offer, sdp);
       return offer && this.#answer;
     });
@@ -141,7 +154,7 @@ export class RecordingSession {
   }
 
   /**
-   * Ends the recording: streams closed, journals complete, the end written down.
+   * Ends the recording: streams closed, journals complete, the end written down if the disk takes it.
    * @returns the spool directory to finish; undefined if an earlier call has it
    */
   close(endedBy: Ending): Promise<string | undefined> {
@@ -149,7 +162,9 @@ export class RecordingSession {
     const at = this.#now();
     this.#closing = this.#tail.then(async () => {
       const counters = await this.#closeStreams();
-      await this.#entry.append({ type: 'closed', at, endedBy, counters });
+      await this.#entry.append({ type: 'closed', at, endedBy, counters }).catch((error) => {
+        this.#dependencies.logger.error({ err: error, recordingId: this.id }, 'end not written down');
+      });
       await this.#entry.close();
       return this.#entry.directory;
     });
@@ -181,6 +196,7 @@ export class RecordingSession {
     const payloadTypes = chooseCodec(mLine);
     const stream = this.#streams.get(mLine.index);
     if (!payloadTypes) {
+      if (mLine.port !== 0) await this.warn('stream-refused', describe(mLine));
       if (!stream) return;
       this.#streams.delete(mLine.index);
       this.#removed.push(stream);
@@ -192,6 +208,16 @@ export class RecordingSession {
       await this.#tellStream(mLine.index, stream);
       return;
     }
+    try {
+      await this.#openStream(mLine, label, payloadTypes);
+    } catch (error) {
+      if (this.#answer === '') throw error; // another recorder can take the call
+      this.#dependencies.logger.error({ err: error, recordingId: this.id, label }, 'stream not recorded');
+      await this.warn(STREAM_NOT_RECORDED, `stream ${label}: ${(error as Error).message}`);
+    }
+  }
+
+  async #openStream(mLine: MLine, label: string, payloadTypes: PayloadType[]): Promise<void> {
     const journal = this.#entry.nextJournal();
     const { streamId, rtpPort } = await this.#dependencies.capture.openStream({
       journalPath: `${this.#entry.directory}/${journal}`,
@@ -216,9 +242,7 @@ export class RecordingSession {
   #acceptedAddresses({ connectionAddress, held }: MLine): string[] {
     const { opened, networks } = this.#opening;
     const named = [opened.sourceAddress, ...(connectionAddress && !held ? [connectionAddress] : [])];
-    const addresses = named
-      .filter(isIpAddress)
-      .map((address) => `${address}/${address.includes(':') ? 128 : 32}`);
+    const addresses = named.filter((address) => isIP(address) !== 0); // a host name, or rubbish, names nobody
     return [...new Set([...addresses, ...networks])];
   }
 
@@ -278,4 +302,8 @@ const toRecord = ({ foreignPackets, malformedPackets, writeError }: StreamCounte
 const sameTypes = (a: readonly PayloadType[], b: readonly PayloadType[]): boolean =>
   a.length === b.length && a.every(({ payloadType }, i) => payloadType === b[i]?.payloadType);
 
-const isIpAddress = (text: string): boolean => /^[0-9.]+$|:/.test(text);
+function assertRecordable(offer: SdpOffer): void {
+  if (!offer.mLines.some(chooseCodec)) throw new NothingToRecordError(offer);
+}
+
+const describe = ({ media, protocol, formats }: MLine): string => `${media} ${protocol} ${formats.join(',')}`;

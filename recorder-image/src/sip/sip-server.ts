@@ -3,9 +3,21 @@
  *
  * What drachtio-srf gets wrong for a recorder is kept out here, once (`reference`: its multipart parser loses metadata;
  * a dialog from the Promise form of `createUAS` misses requests that follow the ACK at once; a listener for `refresh`
- * swallows metadata updates; dialogs are not ended when the connection is lost).
+ * swallows metadata updates; dialogs and answers under way are not ended when the connection is lost).
  */
+import type { EventEmitter } from 'node:events';
 import Srf from 'drachtio-srf';
+
+/** drachtio-srf waits 1.7 times longer with each try; this is where that ends. */
+const RECONNECT_MAX_MS = 1_000;
+
+/** The connection to the SIP server broke before it told whether an answer was sent. */
+export class SipServerLostError extends Error {
+  constructor() {
+    super('the SIP server was lost while it was sending an answer');
+    this.name = 'SipServerLostError';
+  }
+}
 
 export interface SipServerOptions {
   host: string;
@@ -48,12 +60,12 @@ export interface SipDialog {
 /** An INVITE that starts a dialog. */
 export interface Invitation {
   readonly request: SipRequest;
-  /** Called if the SRC cancels before the answer; nothing is to be answered then. */
-  onCancel(listener: () => void): void;
+  /** Does nothing if the SRC has cancelled: then the SIP server has answered. */
   refuse: Respond;
   /**
    * Answers 200. Listeners are attached before anything else of the dialog can be handled.
    * @returns the dialog, or undefined if the SRC cancelled meanwhile
+   * @throws SipServerLostError if the answer may have been sent
    * @throws Error if the answer cannot be sent
    */
   accept(
@@ -68,6 +80,8 @@ export interface SipServerListeners {
   onConnect: (listeningOn: string) => void;
   /** The SIP server is gone, and with it every dialog: no BYE will come. drachtio-srf goes on trying to reconnect. */
   onDisconnect: () => void;
+  /** It cannot be reached, or refuses us. Once for each reason until the next connection. */
+  onError: (error: Error) => void;
 }
 
 export interface SipServer {
@@ -77,66 +91,107 @@ export interface SipServer {
 /** Connects to the SIP server, and again whenever the connection is lost. */
 export function connectSipServer(options: SipServerOptions, listeners: SipServerListeners): SipServer {
   const srf = new Srf();
+  const open: OpenOnes = { dialogs: new Set(), answers: new Set() };
+  const reconnect: { retryMaxDelay: number; maxAttempts?: number } = { retryMaxDelay: RECONNECT_MAX_MS };
   let connected = false;
+  let stopped = false;
+  let told = '';
+
   const lost = () => {
-    if (connected) listeners.onDisconnect();
+    if (!connected) return;
     connected = false;
+    for (const dialog of open.dialogs) forget(srf, dialog);
+    open.dialogs.clear();
+    listeners.onDisconnect();
+    for (const fail of open.answers) fail(new SipServerLostError());
+    open.answers.clear();
+  };
+  const tell = (error: Error) => {
+    if (String(error) === told || stopped) return;
+    told = String(error);
+    listeners.onError(error);
   };
   srf.on('connect', (error: Error | null, hostPorts: string) => {
-    if (error) return lost();
+    if (error) return tell(error); // it does not know our secret
+    if (stopped) return srf.disconnect();
     connected = true;
+    told = '';
     listeners.onConnect(hostPorts);
   });
-  srf.on('disconnect', lost);
-  srf.on('error', lost); // refused or reset; srf retries by itself
+  (srf as EventEmitter).on('close', lost); // which its types leave out
+  srf.on('error', (error) => {
+    lost();
+    tell(error);
+  });
 
-  srf.invite((req, res) => listeners.onInvite(invitation(srf, req, res)));
+  srf.invite((req, res) => listeners.onInvite(invitation(srf, req, res, open)));
   srf.use('options', (req, res) => listeners.onOptions(toRequest(req), responder(res)));
-  srf.connect(options);
-  return { disconnect: () => srf.disconnect() };
+  srf.connect({ ...options, reconnect } as Srf.SrfConfig);
+  return {
+    disconnect() {
+      stopped = true;
+      reconnect.maxAttempts = 1; // read before each try: there will be none
+      if (connected) srf.disconnect();
+      connected = false;
+    },
+  };
 }
 
-function invitation(srf: Srf, req: Srf.SrfRequest, res: Srf.SrfResponse): Invitation {
+/** What the loss of the SIP server ends. */
+interface OpenOnes {
+  dialogs: Set<Srf.Dialog>;
+  /** For each answer under way, how to give it up. */
+  answers: Set<(error: Error) => void>;
+}
+
+/** drachtio-srf keeps dialogs until their BYE, which does not come any more; its types leave this out. */
+const forget = (srf: Srf, dialog: Srf.Dialog): void =>
+  (srf as unknown as { removeDialog(dialog: Srf.Dialog): void }).removeDialog(dialog);
+
+function invitation(srf: Srf, req: Srf.SrfRequest, res: Srf.SrfResponse, open: OpenOnes): Invitation {
   let cancelled = false;
-  let onCancel = () => {};
   req.on('cancel', () => {
     cancelled = true;
-    onCancel();
   });
   const respond = responder(res);
   return {
     request: toRequest(req),
-    onCancel(listener) {
-      onCancel = listener;
-      if (cancelled) listener();
-    },
     refuse: (status, answer) => {
       if (!cancelled) respond(status, answer);
     },
-    accept: ({ sdp, headers }, listeners) =>
-      new Promise((resolve, reject) => {
-        if (cancelled) return resolve(undefined);
+    accept({ sdp, headers }, listeners) {
+      const { promise, resolve, reject } = Promise.withResolvers<SipDialog | undefined>();
+      if (cancelled) resolve(undefined);
+      else {
+        open.answers.add(reject);
         srf.createUAS(req, res, { localSdp: sdp, headers }, (error, dialog) => {
-          if (error) return cancelled || error.status === 487 ? resolve(undefined) : reject(error);
-          resolve(attach(dialog, listeners));
+          open.answers.delete(reject);
+          if (!error) resolve(attach(dialog, listeners, open));
+          else if (cancelled) resolve(undefined);
+          else reject(error instanceof Error ? error : new Error(String(error)));
         });
-      }),
+      }
+      return promise;
+    },
   };
 }
 
-function attach(dialog: Srf.Dialog, { onModify, onUpdate, onEnd }: DialogListeners): SipDialog {
-  let over = false;
+function attach(
+  dialog: Srf.Dialog,
+  { onModify, onUpdate, onEnd }: DialogListeners,
+  { dialogs }: OpenOnes,
+): SipDialog {
+  dialogs.add(dialog);
   dialog.on('modify', (req, res) => onModify(toRequest(req), responder(res)));
   dialog.on('update', (req, res) => onUpdate(toRequest(req), responder(res)));
   dialog.on('destroy', (req) => {
-    over = true;
-    const byServer = req?.source === 'application'; // ACK timeout, session timer expired
+    dialogs.delete(dialog);
+    const byServer = req.source === 'application'; // ACK timeout, session timer expired
     onEnd(byServer ? req.get('Reason') || 'the SIP server gave no reason' : undefined);
   });
   return {
     bye() {
-      if (over) return;
-      over = true;
+      if (!dialogs.delete(dialog)) return;
       dialog.destroy({ headers: {} }, () => {}); // its outcome changes nothing: the recording is closed
     },
   };

@@ -4,9 +4,10 @@
  * Every request is answered, and fast: a slow or missing answer can cost a telephone call. Metadata never decides;
  * whatever can be recorded is recorded.
  */
-import ipaddr from 'ipaddr.js';
+import { isIP } from 'node:net';
 import type { Logger } from 'pino';
 import { ulid } from 'ulid';
+import { addressTest } from '../media/address-rule.ts';
 import { readOffer, SdpError } from '../sdp/offer.ts';
 import type { Ending } from '../storage/session-record.ts';
 import { readBody } from './mime.ts';
@@ -15,8 +16,15 @@ import {
   NothingToRecordError,
   RecordingSession,
   type RecordingSessionDependencies,
+  SessionOverError,
 } from './recording-session.ts';
-import type { Invitation, Respond, SipAnswer, SipRequest } from './sip-server.ts';
+import {
+  type Invitation,
+  type Respond,
+  type SipDialog,
+  type SipRequest,
+  SipServerLostError,
+} from './sip-server.ts';
 
 /** An SRC that may call, as in the deployment file. */
 export interface AllowedSource {
@@ -37,6 +45,15 @@ export interface SrsOptions {
 export interface SrsDependencies extends RecordingSessionDependencies {
   /** Takes the spool directory of every recording that ended. */
   finish: (directory: string) => void;
+  /** What this recorder lacks for one more recording; rejects when it cannot tell. */
+  shortages: () => Promise<string[]>;
+}
+
+/** Why a request is not granted. */
+interface Refusal {
+  status: number;
+  why: string;
+  headers?: Record<string, string>;
 }
 
 /** What became of INVITEs since the start. */
@@ -59,23 +76,22 @@ const SUPPORTED_EXTENSIONS = ['siprec', 'timer'];
 export class Srs {
   readonly #options: SrsOptions;
   readonly #dependencies: SrsDependencies;
-  readonly #sources: { source: AllowedSource; ranges: [ipaddr.IPv4 | ipaddr.IPv6, number][] }[];
+  readonly #sources: { source: AllowedSource; includes: (address: string) => boolean }[];
   readonly #sessions = new Map<string, RecordingSession>();
   readonly #byes = new Map<string, () => void>();
-  /** Sessions whose dialog the SIP server forgot: no BYE will come. */
-  readonly #orphans = new Set<RecordingSession>();
+  /** Sessions whose dialog the SIP server forgot, and since when: no BYE will come. */
+  readonly #orphans = new Map<RecordingSession, number>();
+  /** INVITEs that are not yet sessions. */
   #opening = 0;
   #draining = false;
   #onEmpty: (() => void) | undefined;
   readonly counters: SrsCounters = { answered: 0, cancelled: 0, refused: {} };
 
+  /** @throws InvalidAddressRuleError if a network of a source is none */
   constructor(options: SrsOptions, dependencies: SrsDependencies) {
     this.#options = options;
     this.#dependencies = dependencies;
-    this.#sources = options.sources.map((source) => ({
-      source,
-      ranges: source.networks.map((network) => ipaddr.parseCIDR(network)),
-    }));
+    this.#sources = options.sources.map((source) => ({ source, includes: addressTest(source.networks) }));
   }
 
   /** Recordings running, or being set up. */
@@ -91,57 +107,60 @@ export class Srs {
     return this.active >= this.#options.callCapacity;
   }
 
-  /** RFC 3261 section 11.2: an OPTIONS gets the status that an INVITE would get. */
-  onOptions(request: SipRequest, respond: Respond): void {
-    const refusal = this.#sourceOf(request.sourceAddress) ? this.#refusal() : { status: 403, answer: {} };
-    if (refusal) respond(refusal.status, refusal.answer);
+  /** RFC 3261 section 11.2: an OPTIONS gets the status that an INVITE would get. Never throws. */
+  async onOptions(request: SipRequest, respond: Respond): Promise<void> {
+    const refusal = this.#refusalOf(request) ?? (await this.#shortage());
+    if (refusal) respond(refusal.status, { headers: { ...this.#commonHeaders(), ...refusal.headers } });
     else respond(200, { headers: { ...this.#commonHeaders(), Contact: contact(request), Accept: ACCEPT } });
   }
 
   /** Answers an INVITE that starts a recording session. Never throws. */
   async onInvite(invitation: Invitation): Promise<void> {
     const logger = this.#dependencies.logger.child({ sipCallId: invitation.request.callId });
-    this.#opening++;
     try {
-      await this.#invite(invitation, logger);
+      const opened = await this.#open(invitation.request);
+      if (opened instanceof RecordingSession)
+        await this.#accept(invitation, opened, logger.child({ recordingId: opened.id }));
+      else this.#refuse(invitation, opened, logger);
     } catch (error) {
-      // Whatever else went wrong is ours: a 503 sends the call to the next recorder (RFC 3263 section 4.3).
-      const warning = offerProblem(error);
-      const status = warning ? 488 : 503;
-      logger[warning ? 'warn' : 'error']({ err: error, status }, 'INVITE refused');
-      this.#refuse(invitation, status, { headers: warning ? { Warning: `399 siprec-ha "${warning}"` } : {} });
+      this.#refuse(invitation, refusalFor(error), logger, error);
     } finally {
-      this.#opening--;
       this.#checkEmpty();
     }
   }
 
-  async #invite(invitation: Invitation, logger: Logger): Promise<void> {
-    const { request } = invitation;
-    const source = this.#sourceOf(request.sourceAddress);
-    if (!source) {
-      logger.warn(
-        { sourceAddress: request.sourceAddress },
-        'INVITE from an address that no source of the deployment has',
-      );
-      return this.#refuse(invitation, 403);
+  /** Everything before the answer. */
+  async #open(request: SipRequest): Promise<RecordingSession | Refusal> {
+    const source = this.#sourceOf(request);
+    const refusal = this.#refusalOf(request);
+    if (refusal || !source) return refusal ?? FOREIGN;
+    if (!request.header('Contact')) return refuse(400, 'no Contact header');
+    this.#opening++; // with the check of the capacity, before anything else can happen
+    try {
+      const shortage = await this.#shortage();
+      if (shortage) return shortage;
+      const session = await this.#openSession(request, source);
+      if (this.#draining) {
+        await session.discard();
+        return DRAINING;
+      }
+      // Registered before the answer: the BYE may be there before its success is known.
+      this.#sessions.set(session.id, session);
+      return session;
+    } finally {
+      this.#opening--;
     }
-    const missing = unsupportedExtensions(request);
-    if (missing.length > 0)
-      return this.#refuse(invitation, 420, { headers: { Unsupported: missing.join(', ') } });
-    if (!request.header('Contact'))
-      return this.#refuse(invitation, 400, { headers: { Warning: '399 siprec-ha "no Contact header"' } });
-    // `#opening` counts this INVITE already.
-    const refusal = this.#refusal(this.active - 1);
-    if (refusal) return this.#refuse(invitation, refusal.status, refusal.answer);
+  }
 
+  #openSession(request: SipRequest, source: AllowedSource): Promise<RecordingSession> {
     const body = readBody(request.raw);
     const sdp = findSdp(body);
     if (sdp === undefined) throw new SdpError('the INVITE has no SDP offer');
+    const now = this.#dependencies.now();
     const opened = {
       type: 'opened' as const,
-      at: this.#dependencies.now().toISOString(),
-      recordingId: ulid(this.#dependencies.now().getTime()),
+      at: now.toISOString(),
+      recordingId: ulid(now.getTime()),
       slot: this.#options.slot,
       homeRegion: this.#options.homeRegion,
       source: source.name,
@@ -150,48 +169,43 @@ export class Srs {
       sipCallId: request.callId,
       correlationHeader: request.header('X-BroadWorks-Correlation-Info'),
     };
-    const session = await RecordingSession.open(this.#dependencies, {
+    return RecordingSession.open(this.#dependencies, {
       opened,
       networks: source.networks,
       body,
       offer: readOffer(sdp),
       sdp,
     });
-    await this.#accept(invitation, session, logger.child({ recordingId: session.id }));
   }
 
   async #accept(invitation: Invitation, session: RecordingSession, logger: Logger): Promise<void> {
     const headers = { ...this.#commonHeaders(), Contact: contact(invitation.request), Accept: ACCEPT };
-    let dialog: Awaited<ReturnType<Invitation['accept']>>;
+    let dialog: SipDialog | undefined;
     try {
-      // Registered before the answer: the BYE may be there before `accept` returns.
-      this.#sessions.set(session.id, session);
       await session.answered();
       dialog = await invitation.accept(
         { sdp: session.answer, headers },
         {
           onModify: (request, respond) => void this.#update(session, request, respond, logger),
           onUpdate: (request, respond) => void this.#update(session, request, respond, logger),
-          onEnd: (reason) => {
-            if (reason) void session.warn('ended-by-sip-server', reason).catch(() => {});
-            void this.#close(session, reason ? 'sip-server-lost' : 'bye', logger);
-          },
+          onEnd: (reason) => void this.#end(session, reason, logger),
         },
       );
     } catch (error) {
-      this.#sessions.delete(session.id);
-      await session.discard();
+      // The SRC may have the answer: this session goes on like the others that the SIP server lost.
+      if (error instanceof SipServerLostError) return;
+      await this.#discard(session);
       throw error;
     }
     if (!dialog) {
       this.counters.cancelled++;
-      this.#sessions.delete(session.id);
-      await session.discard();
-      logger.info('INVITE cancelled');
-      return;
+      await this.#discard(session);
+      return logger.info('INVITE cancelled');
     }
     this.counters.answered++;
-    if (this.#sessions.has(session.id)) this.#byes.set(session.id, () => dialog.bye());
+    // Gone by now: ended by a BYE, or by us.
+    if (this.#sessions.has(session.id)) this.#byes.set(session.id, dialog.bye);
+    else dialog.bye();
     logger.info({ active: this.active }, 'recording started');
   }
 
@@ -208,10 +222,22 @@ export class Srs {
       const body = sdp ?? (request.method === 'INVITE' ? session.answer : undefined);
       respond(200, body ? { headers: { ...headers, 'Content-Type': 'application/sdp' }, body } : { headers });
     } catch (error) {
-      const status = offerProblem(error) ? 488 : 500;
-      logger.warn({ err: error, method: request.method, status }, 'in-dialog request refused');
-      respond(status, { headers });
+      const refusal = refusalInDialog(error);
+      logger.warn(
+        { err: error, method: request.method, status: refusal.status },
+        'in-dialog request refused',
+      );
+      respond(refusal.status, { headers: { ...headers, ...refusal.headers } });
     }
+  }
+
+  /** @param reason why the SIP server gave the dialog up; undefined after a BYE */
+  async #end(session: RecordingSession, reason: string | undefined, logger: Logger): Promise<void> {
+    if (reason === undefined) return this.#close(session, 'bye', logger);
+    await session
+      .warn('ended-by-sip-server', reason)
+      .catch((error) => logger.error({ err: error, reason }, 'warning not written down'));
+    await this.#close(session, 'sip-server-lost', logger);
   }
 
   async #close(
@@ -231,16 +257,30 @@ export class Srs {
         'recording could not be closed; it stays in the spool',
       );
     } finally {
-      this.#sessions.delete(session.id);
-      this.#byes.delete(session.id);
-      this.#orphans.delete(session);
+      this.#forget(session);
       this.#checkEmpty();
     }
   }
 
+  async #discard(session: RecordingSession): Promise<void> {
+    try {
+      await session.discard();
+    } finally {
+      this.#forget(session);
+    }
+  }
+
+  #forget(session: RecordingSession): void {
+    this.#sessions.delete(session.id);
+    this.#byes.delete(session.id);
+    this.#orphans.delete(session);
+  }
+
   /** The SIP server is gone with all its dialogs. The SRC does not know, and still sends: the recordings go on. */
   onSipServerLost(): void {
-    for (const session of this.#sessions.values()) this.#orphans.add(session);
+    const now = this.#dependencies.now().getTime();
+    for (const session of this.#sessions.values())
+      this.#orphans.set(session, this.#orphans.get(session) ?? now);
     this.#byes.clear();
   }
 
@@ -249,9 +289,9 @@ export class Srs {
     if (this.#orphans.size === 0) return;
     const counters = await this.#dependencies.capture.counters();
     const silentSince = this.#dependencies.now().getTime() - silenceMs;
-    for (const session of this.#orphans) {
-      const last = Math.max(...session.streamIds.map((id) => counters.get(id)?.lastPacketAt ?? 0));
-      if (last < silentSince) await this.#close(session, 'sip-server-lost');
+    for (const [session, orphanedAt] of [...this.#orphans]) {
+      const heardAt = session.streamIds.map((id) => counters.get(id)?.lastPacketAt ?? 0);
+      if (Math.max(orphanedAt, ...heardAt) < silentSince) await this.#close(session, 'sip-server-lost');
     }
   }
 
@@ -274,30 +314,68 @@ export class Srs {
     if (this.active === 0) this.#onEmpty?.();
   }
 
-  #refusal(active = this.active): { status: number; answer: SipAnswer } | undefined {
-    if (this.#draining) return { status: 503, answer: { headers: { 'Retry-After': DRAIN_RETRY_AFTER } } };
-    // Without Retry-After: only this call goes elsewhere, the next may find room (RFC 3261 section 21.5.4).
-    if (active >= this.#options.callCapacity) return { status: 503, answer: {} };
-    return undefined;
+  /** What stands against any new call from this sender, as far as it is known at once. */
+  #refusalOf(request: SipRequest): Refusal | undefined {
+    if (!this.#sourceOf(request)) return FOREIGN;
+    const missing = unsupportedExtensions(request);
+    if (missing.length > 0)
+      return { status: 420, why: 'unknown extension', headers: { Unsupported: missing.join(', ') } };
+    if (this.#draining) return DRAINING;
+    return this.full ? FULL : undefined;
   }
 
-  #refuse(invitation: Invitation, status: number, answer: SipAnswer = {}): void {
+  async #shortage(): Promise<Refusal | undefined> {
+    try {
+      const shortages = await this.#dependencies.shortages();
+      return shortages.length > 0 ? { status: 503, why: shortages.join(', ') } : undefined;
+    } catch (error) {
+      return { status: 503, why: (error as Error).message };
+    }
+  }
+
+  #refuse(invitation: Invitation, { status, why, headers }: Refusal, logger: Logger, err?: unknown): void {
     this.counters.refused[status] = (this.counters.refused[status] ?? 0) + 1;
-    invitation.refuse(status, { ...answer, headers: { ...this.#commonHeaders(), ...answer.headers } });
+    const { sourceAddress } = invitation.request;
+    logger.warn({ status, why, sourceAddress, ...(err !== undefined && { err }) }, 'INVITE refused');
+    invitation.refuse(status, { headers: { ...this.#commonHeaders(), ...headers } });
   }
 
-  #sourceOf(address: string): AllowedSource | undefined {
-    if (!ipaddr.isValid(address)) return undefined;
-    const parsed = ipaddr.process(address);
-    return this.#sources.find(({ ranges }) =>
-      ranges.some((range) => range[0].kind() === parsed.kind() && parsed.match(range)),
-    )?.source;
+  #sourceOf({ sourceAddress }: SipRequest): AllowedSource | undefined {
+    if (isIP(sourceAddress) === 0) return undefined;
+    return this.#sources.find(({ includes }) => includes(sourceAddress))?.source;
   }
 
   #commonHeaders(): Record<string, string> {
     return { Allow: ALLOW, Supported: 'timer', Server: `siprec-ha/${this.#options.version}` };
   }
 }
+
+/** With a Warning, which tells the SRC's operator (RFC 3261 section 20.43). */
+const refuse = (status: number, why: string): Refusal => ({
+  status,
+  why,
+  headers: { Warning: `399 siprec-ha "${why.replaceAll(/["\\\r\n]/g, ' ')}"` },
+});
+
+const FOREIGN: Refusal = { status: 403, why: 'the address is in no network of a source of the deployment' };
+const DRAINING: Refusal = { status: 503, why: 'draining', headers: { 'Retry-After': DRAIN_RETRY_AFTER } };
+/** Without Retry-After: only this call goes elsewhere, the next may find room (RFC 3261 section 21.5.4). */
+const FULL: Refusal = { status: 503, why: 'full' };
+
+/** The SRC's own mistakes, which another recorder would find too. */
+const OFFER_PROBLEMS = [SdpError, NothingToRecordError];
+
+/** Whatever is not the SRC's mistake is ours: a 503 sends the call to the next recorder (RFC 3263 section 4.3). */
+const refusalFor = (error: unknown): Refusal =>
+  OFFER_PROBLEMS.some((type) => error instanceof type)
+    ? refuse(488, (error as Error).message)
+    : { status: 503, why: 'it cannot be recorded here' };
+
+const refusalInDialog = (error: unknown): Refusal => {
+  if (error instanceof SessionOverError) return { status: 481, why: error.message };
+  const refusal = refusalFor(error);
+  return refusal.status === 503 ? { ...refusal, status: 500 } : refusal;
+};
 
 /** RFC 7866 section 6.2: `+sip.srs` in every Contact. The SIP server puts its own address for `localhost`. */
 const contact = ({ transport }: SipRequest): string =>
@@ -309,9 +387,3 @@ function unsupportedExtensions(request: SipRequest): string[] {
     .map((tag) => tag.trim())
     .filter((tag) => tag !== '' && !SUPPORTED_EXTENSIONS.includes(tag.toLowerCase()));
 }
-
-/** The SRC's own mistake, which another recorder would find too. */
-const offerProblem = (error: unknown): string | undefined =>
-  error instanceof SdpError || error instanceof NothingToRecordError
-    ? error.message.replaceAll(/["\\\r\n]/g, ' ')
-    : undefined;

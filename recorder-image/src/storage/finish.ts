@@ -7,7 +7,13 @@ import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { open, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MANIFEST_FILE, type Manifest, type ManifestFile, parseManifest } from '../../../core/manifest.ts';
+import {
+  InvalidManifestError,
+  MANIFEST_FILE,
+  type Manifest,
+  type ManifestFile,
+  parseManifest,
+} from '../../../core/manifest.ts';
 import { assembleInWorker } from '../media/assemble.ts';
 import { chooseCodec } from '../sdp/codecs.ts';
 import { type MLine, readOffer } from '../sdp/offer.ts';
@@ -44,7 +50,13 @@ export async function finishRecording(
 /** The manifest of an earlier try; it was written last, so that all else is there too. */
 async function readFinished(directory: string): Promise<Manifest | undefined> {
   const path = join(directory, MANIFEST_FILE);
-  return existsSync(path) ? parseManifest(await readFile(path, 'utf8'), path) : undefined;
+  if (!existsSync(path)) return undefined;
+  try {
+    return parseManifest(await readFile(path, 'utf8'), path);
+  } catch (error) {
+    if (error instanceof InvalidManifestError) return undefined; // of another version: made anew from the journals
+    throw error;
+  }
 }
 
 async function describe(directory: string, recorderVersion: string): Promise<Manifest | undefined> {
@@ -104,7 +116,19 @@ async function toFile(
   role: ManifestFile['role'],
   contentType: string,
 ): Promise<ManifestFile> {
-  return { name, role, contentType, ...(await measure(join(directory, name))) };
+  const path = join(directory, name);
+  await sync(path);
+  return { name, role, contentType, ...(await measure(path)) };
+}
+
+/** The manifest vouches for the file: whenever the power goes, it must not be there without it. */
+async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Size and SHA-256 of a file, without holding it in memory. */

@@ -9,8 +9,13 @@ import { type FinishDependencies, finishRecording } from './finish.ts';
 import { SessionRecordError } from './session-record.ts';
 
 const CONCURRENCY = 4;
-const FIRST_RETRY_MS = 1_000;
-const LAST_RETRY_MS = 60_000;
+
+/** Milliseconds to the second try; each further wait is twice as long, up to `lastMs`. */
+export interface RetryDelays {
+  firstMs: number;
+  lastMs: number;
+}
+const RETRY_DELAYS: RetryDelays = { firstMs: 1_000, lastMs: 60_000 };
 
 export interface FinisherCounters {
   finished: number;
@@ -22,6 +27,7 @@ export interface FinisherCounters {
 export class Finisher {
   readonly #dependencies: FinishDependencies;
   readonly #logger: Logger;
+  readonly #delays: RetryDelays;
   readonly #queue: { directory: string; tries: number }[] = [];
   readonly #waiting = new Set<NodeJS.Timeout>();
   #working = 0;
@@ -30,9 +36,10 @@ export class Finisher {
   #finished = 0;
   #failedTries = 0;
 
-  constructor(dependencies: FinishDependencies, logger: Logger) {
+  constructor(dependencies: FinishDependencies, logger: Logger, delays: RetryDelays = RETRY_DELAYS) {
     this.#dependencies = dependencies;
     this.#logger = logger;
+    this.#delays = delays;
   }
 
   get counters(): FinisherCounters {
@@ -97,7 +104,7 @@ export class Finisher {
     } catch (error) {
       this.#failedTries++;
       if (error instanceof SessionRecordError) return this.#setAside(directory, error);
-      const retryMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(tries, 10));
+      const retryMs = Math.min(this.#delays.lastMs, this.#delays.firstMs * 2 ** Math.min(tries, 10));
       this.#logger.error(
         { err: error, directory, tries: tries + 1, retryMs },
         'recording not finished; it stays in the spool',
@@ -109,9 +116,13 @@ export class Finisher {
   /** Nothing will ever finish this one by itself: kept where it is not tried again, for a person to look at. */
   async #setAside(directory: string, error: SessionRecordError): Promise<void> {
     const unusable = join(dirname(directory), 'unusable', basename(directory));
-    await mkdir(dirname(unusable), { recursive: true });
-    await rename(directory, unusable);
-    this.#logger.fatal({ err: error, unusable }, 'recording cannot be finished; set aside');
+    try {
+      await mkdir(dirname(unusable), { recursive: true });
+      await rename(directory, unusable);
+      this.#logger.fatal({ err: error, unusable }, 'recording cannot be finished; set aside');
+    } catch (cause) {
+      this.#logger.fatal({ err: error, cause, directory }, 'recording can neither be finished nor set aside');
+    }
   }
 
   #retryLater(directory: string, tries: number, afterMs: number): void {

@@ -11,13 +11,14 @@ import {
 } from '../../../core/manifest.ts';
 import type { AssembledAudio, AssembledStream } from '../media/assemble.ts';
 import type { MLine } from '../sdp/offer.ts';
-import type { RecordingMetadata } from '../siprec/model.ts';
+import type { MetadataStream, RecordingMetadata } from '../siprec/model.ts';
 import { mapParticipants } from '../siprec/parties.ts';
 import {
   type ClosedStreamCounters,
   eventsOf,
   type SessionEventOf,
   type SessionRecord,
+  STREAM_NOT_RECORDED,
 } from './session-record.ts';
 
 /** Owner of recordings whose SRC has none in the deployment file and names no service provider. */
@@ -63,7 +64,7 @@ export function buildManifest(input: ManifestInput): Manifest {
   const { record, documents, audio } = input;
   const { opened } = record;
   const closed = eventsOf(record, 'closed').at(-1);
-  const first = documents[0]?.metadata;
+  const first = (documents.find(isReadable) ?? documents[0])?.metadata;
   const timeline = participantsOver(documents);
   const warnings = [...recordWarnings(record), ...documentWarnings(documents), ...timeline.warnings];
   const streams = input.journals.map((journal, i) =>
@@ -141,12 +142,16 @@ function statusOf(
 ): { status: RecordingStatus; statusReasons: string[] } {
   const reasons: string[] = [];
   if (!closed)
-    reasons.push('the recorder stopped during the call: up to the last second before may be missing');
+    reasons.push(
+      'the end of the recording was not written down (the recorder died, or its disk failed): the last second may be missing',
+    );
   if (closed?.endedBy === 'recorder') reasons.push('the recorder ended the recording before the call');
   if (closed?.endedBy === 'sip-server-lost') reasons.push('the end of the call was not signalled');
   if (record.unreadableLines > 0)
     reasons.push(`${record.unreadableLines} unreadable lines in the session record`);
   if (journals.length === 0) reasons.push('no stream was opened');
+  for (const { code, detail } of eventsOf(record, 'warning'))
+    if (code === STREAM_NOT_RECORDED) reasons.push(`not recorded: ${detail}`);
   journals.forEach(({ journal, label }, i) => {
     const stream = streams[i] as AssembledStream;
     const { writeError } = closed?.counters[journal] ?? {};
@@ -187,8 +192,12 @@ function participantsOver(documents: ReceivedMetadata[]): {
 } {
   const present = new Map<string, Participant>();
   const warnings: Warning[] = [];
-  for (const { at, metadata, mLines } of documents) {
-    const { participants, warnings: found } = mapParticipants(metadata, mLines);
+  let streams: MetadataStream[] = [];
+  for (const { at, metadata, mLines } of documents.filter(isReadable)) {
+    // A partial document may name streams that an earlier one has described (RFC 7865 section 8.2).
+    const known = metadata.dataMode === 'partial' ? streams : [];
+    streams = [...new Map([...known, ...metadata.streams].map((stream) => [stream.id, stream])).values()];
+    const { participants, warnings: found } = mapParticipants({ ...metadata, streams }, mLines);
     warnings.push(...found.map((warning) => ({ ...warning, at })));
     const named = new Set<string>();
     for (const participant of participants) {
@@ -208,6 +217,10 @@ function participantsOver(documents: ReceivedMetadata[]): {
   }
   return { participants: [...present.values()], warnings };
 }
+
+/** What holds nothing does not tell that everybody has left. */
+const isReadable = ({ metadata }: ReceivedMetadata): boolean =>
+  metadata.participants.length > 0 || metadata.streams.length > 0;
 
 const recordWarnings = (record: SessionRecord): Warning[] =>
   eventsOf(record, 'warning').map(({ at, code, detail }) => ({ at, code, detail }));

@@ -13,6 +13,9 @@ export const SESSION_RECORD_FILE = 'session.jsonl';
 const ENDINGS = ['bye', 'recorder', 'sip-server-lost'] as const;
 export type Ending = (typeof ENDINGS)[number];
 
+/** Code of the warning about a stream that was offered and could not be opened. */
+export const STREAM_NOT_RECORDED = 'stream-not-recorded';
+
 const at = z.iso.datetime({ precision: 3 });
 
 /** What the capture counted for a stream, as far as assembly cannot see it in the journal. */
@@ -81,11 +84,15 @@ export interface SessionRecord {
 /**
  * Reads the session record of a spool directory.
  * @throws SessionRecordError if its first event is not there
+ * @throws NodeJS.ErrnoException if it cannot be read now
  */
 export async function readSessionRecord(directory: string): Promise<SessionRecord> {
-  const text = await readFile(`${directory}/${SESSION_RECORD_FILE}`, 'utf8').catch((error: Error) => {
-    throw new SessionRecordError(directory, error.message);
-  });
+  const text = await readFile(`${directory}/${SESSION_RECORD_FILE}`, 'utf8').catch(
+    (error: NodeJS.ErrnoException) => {
+      // Any other error may pass: too many open files, a disk that is being replaced.
+      throw error.code === 'ENOENT' ? new SessionRecordError(directory, error.message) : error;
+    },
+  );
   const lines = text.split('\n').filter((line) => line !== '');
   const events = lines.flatMap((line) => parseEvent(line) ?? []);
   const opened = events.find((event) => event.type === 'opened');

@@ -4,7 +4,17 @@
  * `session.jsonl` (what happened), `stream-<n>.rtpdump` (journals), `metadata-<n>.xml` (as received); after the end of
  * the recording also `audio.wav` and `manifest.json`. A directory goes when S3 has confirmed the manifest.
  */
-import { type FileHandle, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import {
+  access,
+  constants,
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  rm,
+  statfs,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { SESSION_RECORD_FILE, type SessionEvent, type SessionEventOf } from './session-record.ts';
 
@@ -22,14 +32,33 @@ export class Spool {
 
   /**
    * Begins a recording; its first event is on disk when this resolves.
-   * @throws Error with the errno as `code` when the disk does not take it
+   * @throws Error with the errno as `code` when the disk does not take it; then nothing is left behind
    */
   async begin(opened: SessionEventOf<'opened'>): Promise<SpoolEntry> {
     const directory = join(this.directory, opened.recordingId);
     await mkdir(directory, { mode: 0o700 });
-    const entry = new SpoolEntry(directory, await open(join(directory, SESSION_RECORD_FILE), 'a', 0o600));
-    await entry.append(opened);
-    return entry;
+    let record: FileHandle | undefined;
+    try {
+      record = await open(join(directory, SESSION_RECORD_FILE), 'a', 0o600);
+      const entry = new SpoolEntry(directory, record);
+      await entry.append(opened);
+      return entry;
+    } catch (error) {
+      await record?.close();
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /**
+   * Bytes that recordings may still take.
+   * @throws Error with the errno as `code` if it is no directory that can be written to
+   */
+  async freeBytes(): Promise<number> {
+    const directory = `${this.directory}/.`; // ENOTDIR for a file
+    await access(directory, constants.W_OK);
+    const { bavail, bsize } = await statfs(directory);
+    return bavail * bsize;
   }
 
   /** Directories of all recordings in the spool, oldest first (ids sort by time). */

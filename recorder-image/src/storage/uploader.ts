@@ -26,17 +26,26 @@ export async function uploadRecording(
     recordingId: manifest.recordingId,
     startedAt: new Date(manifest.startedAt),
   };
-  const put = (key: string, file: { name: string; contentType: string; bytes: number; sha256: string }) =>
-    s3.send(
-      new PutObjectCommand({
-        Bucket: bucket,
-        Key: key,
-        Body: createReadStream(join(directory, file.name)),
-        ContentLength: file.bytes,
-        ContentType: file.contentType,
-        ChecksumSHA256: Buffer.from(file.sha256, 'hex').toString('base64'),
-      }),
-    );
+  const put = async (
+    key: string,
+    file: { name: string; contentType: string; bytes: number; sha256: string },
+  ) => {
+    const content = createReadStream(join(directory, file.name));
+    try {
+      await s3.send(
+        new PutObjectCommand({
+          Bucket: bucket,
+          Key: key,
+          Body: content,
+          ContentLength: file.bytes,
+          ContentType: file.contentType,
+          ChecksumSHA256: Buffer.from(file.sha256, 'hex').toString('base64'),
+        }),
+      );
+    } finally {
+      content.destroy(); // after a failure nobody else does
+    }
+  };
   for (const file of manifest.files) await put(fileKey(location, file.name), file);
   await put(manifestKey(location), { name: MANIFEST_FILE, contentType: 'application/json', ...manifestFile });
 }

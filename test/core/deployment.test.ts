@@ -1,0 +1,293 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseDocument } from 'yaml';
+import { DeploymentFileError, parseDeployment, slotsOfService } from '../../core/deployment.ts';
+
+const FILE = 'deployments/mine.yaml';
+
+/** A file without mistakes, for the tests to spoil. */
+const VALID = `
+name: siprec
+account: "111122223333"
+dns:
+  zone: rec.example.com
+  services:
+    - { name: siprec, transports: [udp, tcp] }
+regions:
+  - name: us-east-1
+    tier: 10
+    slots:
+      - { name: use1-1, zone: us-east-1a, callCapacity: 1000 }
+  - name: us-west-2
+    tier: 20
+    slots:
+      - { name: usw2-1, zone: us-west-2a, callCapacity: 1000 }
+sources:
+  - { name: broadworks, networks: [198.51.100.0/24] }
+replication:
+  - { from: us-east-1, to: us-west-2, mode: onCompletion }
+retention: { days: 30 }
+api: { auth: iam }
+`;
+
+/** The valid file with other values: `{ 'regions[0].tier': 5 }`; undefined takes the key away. */
+function fileWith(values: Record<string, unknown>): string {
+  const document = parseDocument(VALID);
+  for (const [path, value] of Object.entries(values)) {
+    const keys = path
+      .split(/[.[\]]+/)
+      .filter(Boolean)
+      .map((key) => (/^\d+$/.test(key) ? Number(key) : key));
+    if (value === undefined) document.deleteIn(keys);
+    else document.setIn(keys, document.createNode(value));
+  }
+  return document.toString();
+}
+
+function refusal(text: string): DeploymentFileError {
+  try {
+    parseDeployment(text, FILE);
+  } catch (error) {
+    if (error instanceof DeploymentFileError) return error;
+    throw error;
+  }
+  throw new Error(`this file was accepted:\n${text}`);
+}
+
+const SLOT = 'regions[0].slots[0]';
+
+/** One mistake each. `others` is what must change with it, so that it is the only mistake. */
+const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<string, unknown>][] = [
+  ['name', 'Siprec', /a deployment name is 1 to 20 of a-z, 0-9 and -, starting with a letter/],
+  ['name', 'a'.repeat(21), /1 to 20/],
+  ['name', 'a-', /1 to 20/],
+  ['name', undefined, /^is missing: add it$/],
+  ['account', '1111', /12 digits of the AWS account, in quotes/],
+  ['dns.zone', 'rec', /domain name in lower case/],
+  ['dns.zone', 'rec.example.com.', /without a closing dot/],
+  ['dns.hostedZoneId', '/hostedzone/Z1', /hosted zone id, such as Z0123456789ABC/],
+  ['dns.services', [], /at least one SRV service/],
+  ['dns.services[0].transports', [], /at least one transport: udp, tcp/],
+  ['dns.services[0].transports[0]', 'tls', /write udp or tcp/],
+  ['dns.services[0].transports[1]', 'udp', /already used at dns\.services\[0\]\.transports\[0\]/],
+  [
+    'dns.services[1].name',
+    'siprec',
+    /this service name is already used at dns\.services\[0\]\.name: choose another/,
+    { 'dns.services[1]': { name: 'siprec', transports: ['udp'] } },
+  ],
+  [
+    'dns.services[1].name',
+    'spare',
+    /no slot serves it: remove it, or name it in a slot/,
+    {
+      'dns.services[1]': { name: 'spare', transports: ['udp'] },
+      [`${SLOT}.services`]: ['siprec'],
+      'regions[1].slots[0].services': ['siprec'],
+    },
+  ],
+  ['regions[0].name', 'virginia', /AWS region, such as us-east-1/, { replication: undefined }],
+  [
+    'regions[1].name',
+    'us-east-1',
+    /this region is already used at regions\[0\]\.name/,
+    { 'regions[1].slots[0].zone': 'us-east-1b', replication: undefined },
+  ],
+  ['regions[0].tier', 65_536, /SRV priority .* from 0 to 65535/],
+  ['regions[0].tier', '10', /whole number/],
+  ['regions[1].slots', [], /at least one slot/],
+  [`${SLOT}.name`, '1-use1', /a slot name is 1 to 20/],
+  ['regions[1].slots[0].name', 'use1-1', /already used at regions\[0\]\.slots\[0\]\.name/],
+  [`${SLOT}.zone`, 'us-west-2a', /availability zone of us-east-1, such as us-east-1a/],
+  [`${SLOT}.zone`, 'us-east-1', /availability zone of us-east-1/],
+  [`${SLOT}.callCapacity`, 0, /whole number of concurrent recordings from 1 to 10000/],
+  [`${SLOT}.callCapacity`, 10_001, /from 1 to 10000/],
+  [`${SLOT}.callCapacity`, 1.5, /whole number/],
+  [`${SLOT}.services`, [], /leave the key out for all/],
+  [
+    `${SLOT}.services[1]`,
+    'other',
+    /no such service: use one of siprec$/,
+    { [`${SLOT}.services`]: ['siprec'] },
+  ],
+  ['sources', [], /at least one SRC: calls from anyone else are refused/],
+  ['sources[0].networks', [], /networks that its SIP and RTP come from/],
+  [
+    'sources[1].name',
+    'broadworks',
+    /already used at sources\[0\]\.name/,
+    { 'sources[1]': { name: 'broadworks', networks: ['203.0.113.0/24'] } },
+  ],
+  ['sources[0].tenant', 'A B', /a tenant is 1 to 20/],
+  ['replication[0].from', 'eu-west-1', /no such region here: use one of us-east-1, us-west-2/],
+  ['replication[0].to', 'us-east-1', /is the region that it copies from: name another/],
+  ['replication[0].to', undefined, /is missing/],
+  ['replication[0].mode', 'nightly', /write onCompletion, the only mode/],
+  ['retention.days', 0, /whole number of days from 1 to 36500/],
+  ['api.auth', 'none', /write iam, the only kind/],
+  ['colour', 'red', /no such key: remove it, or check its spelling/],
+  [`${SLOT}.capacity`, 5, /no such key/],
+  ['api', [], /write keys with values/],
+  ['sources', { a: 1 }, /write a list/],
+  ['sources', null, /write a list/],
+  [`${SLOT}.zone`, 1, /write a text/],
+];
+
+describe('parseDeployment', () => {
+  it.each(['example', 'local'])('accepts deployments/%s.yaml', (name) => {
+    const text = readFileSync(join(import.meta.dirname, `../../deployments/${name}.yaml`), 'utf8');
+    const deployment = parseDeployment(text, name);
+    expect(deployment.name).toBe('siprec');
+    expect(deployment.regions.map((region) => region.name)).toEqual(['us-east-1', 'us-west-2']);
+  });
+
+  it('accepts the file that the other tests spoil, also without what is optional', () => {
+    expect(parseDeployment(VALID, FILE).replication).toHaveLength(1);
+    expect(parseDeployment(fileWith({ replication: undefined }), FILE).replication).toEqual([]);
+  });
+
+  it.each(MISTAKES)('refuses %s: %j', (path, value, remedy, others = {}) => {
+    const error = refusal(fileWith({ ...others, [path]: value }));
+    expect(error.problems).toEqual([{ path, value, remedy: expect.stringMatching(remedy) }]);
+    const shown = value === undefined ? 'nothing' : JSON.stringify(value);
+    expect(error.message).toBe(`${FILE} has 1 problem:\n  ${path}: ${shown}: ${error.problems[0]?.remedy}`);
+  });
+
+  it('tells all mistakes at once, those of one field and those between fields', () => {
+    const values = {
+      account: 1,
+      [`${SLOT}.zone`]: 'eu-west-1a',
+      'regions[1].slots[0].name': 'use1-1',
+      'regions[1].slots[0].callCapacity': -1,
+      'regions[1].slots[0].services': ['nothing'],
+      'replication[0].to': 'eu-west-1',
+      'retention.days': undefined,
+      typo: true,
+    };
+    const error = refusal(fileWith(values));
+    const paths = Object.keys(values).map((path) => (path.endsWith('services') ? `${path}[0]` : path));
+    expect(error.problems.map(({ path }) => path).sort()).toEqual(paths.sort());
+    expect(error.message).toMatch(/^deployments\/mine\.yaml has 8 problems:\n/);
+    expect(error.message.split('\n')).toHaveLength(9);
+  });
+
+  it('draws no conclusions from a field that is itself missing', () => {
+    const missing = ['dns.services[0].name', 'regions[0].name', 'replication[0].from', 'replication[0].to'];
+    const { problems } = refusal(fileWith(Object.fromEntries(missing.map((path) => [path, undefined]))));
+    expect(problems).toEqual(
+      expect.arrayContaining(
+        missing.map((path) => ({ path, value: undefined, remedy: 'is missing: add it' })),
+      ),
+    );
+    expect(problems).toHaveLength(missing.length);
+  });
+
+  it('takes any shape of data for what it is: a file with problems', () => {
+    for (const text of [
+      '[]',
+      '5',
+      'text',
+      'regions: 5',
+      'regions: [5]',
+      'dns: {services: {a: b}}',
+      'sources: [[]]',
+    ])
+      expect(refusal(text).problems.length).toBeGreaterThan(0);
+    expect(refusal('{}').problems.map(({ path }) => path)).toEqual([
+      'name',
+      'account',
+      'dns',
+      'regions',
+      'sources',
+      'retention',
+      'api',
+    ]);
+  });
+
+  it.each(['', '# nothing but a comment\n', '---\n'])('refuses an empty file: %j', (text) => {
+    expect(refusal(text).message).toBe(
+      `${FILE} has 1 problem:\n  (top): null: write keys with values, as in deployments/example.yaml`,
+    );
+  });
+
+  it.each(['111122223333', '000000000000', '012345670123'])('wants the account %s in quotes', (account) => {
+    const text = VALID.replace('"111122223333"', account);
+    expect(refusal(text).problems).toEqual([
+      { path: 'account', value: Number(account), remedy: expect.stringMatching(/12 digits.*in quotes/) },
+    ]);
+    expect(parseDeployment(text.replace(account, `"${account}"`), FILE).account).toBe(account);
+  });
+
+  it.each([
+    ['name: siprec\n  account: x\n', 1],
+    ['name: siprec\nregions: [a, b\n', 3],
+    ['name: siprec\nname: other\n', 2],
+    ['name: "siprec\n', 2],
+    ['name: siprec\n\taccount: x\n', 2],
+  ])('names the line of a mistake in the YAML of %j', (text, line) => {
+    const { problems } = refusal(text);
+    expect(problems.map(({ path }) => path)).toContain(`line ${line}`);
+    for (const { remedy } of problems) expect(remedy).toMatch(/^.+$/);
+  });
+
+  it('explains a text that begins with * and was not quoted', () => {
+    expect(refusal('name: *siprec\n').message).toMatch(/quote a text that begins with \*/);
+  });
+
+  it.each(['198.51.100.0/24', '203.0.113.7/32', '0.0.0.0/0', '10.0.0.0/8', '2001:db8::/32', '::1/128'])(
+    'takes the network %s',
+    (network) => {
+      const text = fileWith({ 'sources[0].networks': [network] });
+      expect(parseDeployment(text, FILE).sources[0]?.networks).toEqual([network]);
+    },
+  );
+
+  it.each([
+    ...['198.51.100.7/24', '10.1.0.0/8', '2001:db8::1/32'], // host bits
+    ...['198.51.100/32', '198.51/32', '198/32', '0/0', '198.51.100.0', '198.51.100'], // short forms
+    ...['010.0.0.0/8', '0x0a.0.0.0/8', '3325256704/24'], // octal, hexadecimal, one number
+    ...['198.51.100.0/33', '198.51.100.0/-1', '198.51.100.0/', '198.51.100.256/32', '2001:db8::/129'],
+    ...['fe80::%eth0/64', '::ffff:198.51.100.0/120', 'example.com', ''],
+  ])('refuses the network %j', (network) => {
+    const { problems } = refusal(fileWith({ 'sources[0].networks[1]': network }));
+    expect(problems).toEqual([
+      { path: 'sources[0].networks[1]', value: network, remedy: expect.stringContaining('198.51.100.0/24') },
+    ]);
+  });
+
+  it('allows 8 slots behind a service, over all regions, and no more', () => {
+    /** Slots in turn in both regions; all serve both services unless `services` says which. */
+    const withSlots = (count: number, services?: (index: number) => string[]) => {
+      const slots = Array.from({ length: count }, (_, index) => ({
+        name: `s${index}`,
+        zone: ['us-east-1a', 'us-west-2a'][index % 2],
+        callCapacity: 1,
+        ...(services && { services: services(index) }),
+      }));
+      return fileWith({
+        'dns.services[1]': { name: 'second', transports: ['udp'] },
+        'regions[0].slots': slots.filter((_, index) => index % 2 === 0),
+        'regions[1].slots': slots.filter((_, index) => index % 2 === 1),
+      });
+    };
+    expect(slotsOfService(parseDeployment(withSlots(8), FILE), 'second')).toHaveLength(8);
+    const remedy = expect.stringMatching(
+      /^9 slots share this SRV name and Route 53 answers with 8: add a service and give each slot its own/,
+    );
+    expect(refusal(withSlots(9)).problems).toEqual([
+      { path: 'dns.services[0].name', value: 'siprec', remedy },
+      { path: 'dns.services[1].name', value: 'second', remedy },
+    ]);
+    const divided = parseDeployment(
+      withSlots(16, (index) => [index < 8 ? 'siprec' : 'second']),
+      FILE,
+    );
+    const names = (service: string) => slotsOfService(divided, service).map(({ slot }) => slot.name);
+    expect(names('siprec')).toEqual(['s0', 's2', 's4', 's6', 's1', 's3', 's5', 's7']);
+    expect(names('second')).toHaveLength(8);
+  });
+
+  it('shortens a long value', () => {
+    expect(refusal(fileWith({ api: 'x'.repeat(500) })).message).toContain(`api: "${'x'.repeat(76)}...: `);
+  });
+});

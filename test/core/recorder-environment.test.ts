@@ -1,0 +1,110 @@
+import { type RecorderVariables, readRecorderEnvironment } from '../../core/recorder-environment.ts';
+
+const SOURCES = [{ name: 'broadworks', networks: ['198.51.100.0/24'], tenant: 'acme' }];
+const NEEDED: RecorderVariables = {
+  SIPREC_SLOT: 'use1-1',
+  SIPREC_CALL_CAPACITY: '1000',
+  SIPREC_SOURCES: JSON.stringify(SOURCES),
+  SIPREC_BUCKET: 'recordings',
+  SIPREC_SPOOL: 'spool',
+  SIPREC_MEDIA_ADDRESS: '127.0.0.1',
+  DRACHTIO_SECRET: 'secret',
+  AWS_REGION: 'us-east-1',
+};
+
+const problemsOf = (environment: NodeJS.ProcessEnv): string[] => {
+  try {
+    readRecorderEnvironment(environment);
+  } catch (error) {
+    const [heading, ...lines] = (error as Error).message.split('\n');
+    expect(heading).toBe('the environment of the recorder is not usable:');
+    return lines.map((line) => line.trim());
+  }
+  return [];
+};
+
+describe('readRecorderEnvironment', () => {
+  it('needs little, and knows the rest', () => {
+    expect(readRecorderEnvironment({ ...NEEDED, HOME: 'ignored' })).toEqual({
+      SIPREC_SLOT: 'use1-1',
+      SIPREC_CALL_CAPACITY: 1000,
+      SIPREC_SOURCES: SOURCES,
+      SIPREC_BUCKET: 'recordings',
+      SIPREC_SPOOL: 'spool',
+      SIPREC_MEDIA_ADDRESS: '127.0.0.1',
+      SIPREC_RTP_PORT_MIN: 20_000,
+      SIPREC_RTP_PORT_MAX: 59_999,
+      SIPREC_MEDIA_WORKERS: 1,
+      SIPREC_HEALTH_ADDRESS: '0.0.0.0',
+      SIPREC_HEALTH_PORT: 8080,
+      SIPREC_DRAIN_SECONDS: 7200,
+      DRACHTIO_HOST: '127.0.0.1',
+      DRACHTIO_PORT: 9022,
+      DRACHTIO_SECRET: 'secret',
+      AWS_REGION: 'us-east-1',
+      LOG_LEVEL: 'info',
+    });
+  });
+
+  it('takes what is set before what it knows', () => {
+    expect(
+      readRecorderEnvironment({
+        ...NEEDED,
+        SIPREC_RTP_PORT_MIN: '30000',
+        SIPREC_RTP_PORT_MAX: '30999',
+        SIPREC_MEDIA_ADDRESS: '::1',
+        SIPREC_MEDIA_PUBLIC_ADDRESS: '203.0.113.9',
+        SIPREC_DRAIN_SECONDS: '0',
+        SIPREC_HEALTH_PORT: '0',
+        LOG_LEVEL: 'debug',
+      }),
+    ).toMatchObject({
+      SIPREC_RTP_PORT_MIN: 30_000,
+      SIPREC_RTP_PORT_MAX: 30_999,
+      SIPREC_MEDIA_ADDRESS: '::1',
+      SIPREC_MEDIA_PUBLIC_ADDRESS: '203.0.113.9',
+      SIPREC_DRAIN_SECONDS: 0,
+      SIPREC_HEALTH_PORT: 0,
+      LOG_LEVEL: 'debug',
+    });
+  });
+
+  it('names every variable that is missing, at once', () => {
+    const problems = problemsOf({});
+    expect(problems.map((line) => line.split(':')[0]).sort()).toEqual(Object.keys(NEEDED).sort());
+    for (const problem of problems) expect(problem).toMatch(/^[A-Z_]+: not set: (must be set|write .+)$/);
+  });
+
+  it.each([
+    ['SIPREC_SLOT', '', 'must not be empty'],
+    ['SIPREC_CALL_CAPACITY', '0', 'write a whole number from 1 to 10000'],
+    ['SIPREC_CALL_CAPACITY', 'many', 'write a whole number from 1 to 10000'],
+    ['SIPREC_CALL_CAPACITY', '1e3', 'write a whole number from 1 to 10000'],
+    ['SIPREC_SOURCES', 'broadworks', 'write JSON: [{"name": "...", "networks": ["198.51.100.0/24"]}]'],
+    ['SIPREC_SOURCES', '[{"name":"a","networks":["198.51.100"]}]', 'write an address range in CIDR notation'],
+    ['SIPREC_MEDIA_ADDRESS', 'eth0', 'write an IPv4 or IPv6 address'],
+    ['SIPREC_MEDIA_PUBLIC_ADDRESS', '', 'write an IPv4 or IPv6 address'],
+    ['SIPREC_RTP_PORT_MAX', '65536', 'write a whole number from 0 to 65535'],
+    ['SIPREC_RTP_PORT_MAX', '20000', 'must be above SIPREC_RTP_PORT_MIN'],
+    ['SIPREC_DRAIN_SECONDS', '', 'write a whole number from 0 to 86400'],
+    ['DRACHTIO_PORT', ' 9022', 'write a whole number from 0 to 65535'],
+    ['LOG_LEVEL', 'loud', 'expected one of "trace"|"debug"'],
+  ])('refuses %s=%j', (name, value, remedy) => {
+    const problems = problemsOf({ ...NEEDED, [name]: value });
+    expect(problems).toEqual([expect.stringContaining(`${name}: ${JSON.stringify(value)}: `)]);
+    expect(problems[0]).toContain(remedy);
+  });
+
+  it('tells what is wrong between variables along with the rest', () => {
+    const problems = problemsOf({
+      ...NEEDED,
+      SIPREC_BUCKET: undefined,
+      SIPREC_RTP_PORT_MIN: '3000',
+      SIPREC_RTP_PORT_MAX: '2000',
+    });
+    expect(problems).toEqual([
+      'SIPREC_BUCKET: not set: must be set',
+      'SIPREC_RTP_PORT_MAX: "2000": must be above SIPREC_RTP_PORT_MIN',
+    ]);
+  });
+});

@@ -1,0 +1,140 @@
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import { type DynamoDBDocumentClient, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { homeCopyItem, recordingItem, recordingPartition, type TableKey } from '../../../core/index-items.ts';
+import { InvalidManifestError } from '../../../core/manifest.ts';
+import { indexManifest } from '../../../functions/index-recording/index-recording.ts';
+import {
+  createIndexTable,
+  EMULATOR_START_TIMEOUT_MS,
+  putManifest,
+  startTestEmulator,
+  type TestEmulator,
+} from '../../helpers/emulator.ts';
+import { makeManifest } from '../../helpers/manifest.ts';
+
+const REGION = 'us-east-1';
+const BUCKET = 'recordings';
+const TABLE = 'index';
+
+let emulator: TestEmulator;
+let s3: S3Client;
+let table: DynamoDBDocumentClient;
+
+beforeAll(async () => {
+  emulator = await startTestEmulator();
+  s3 = emulator.s3(REGION);
+  table = emulator.documents(REGION);
+  await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
+  await createIndexTable(emulator.dynamo(REGION), TABLE);
+}, EMULATOR_START_TIMEOUT_MS);
+afterAll(() => emulator.stop());
+
+const index = (key: string) => indexManifest({ s3, table, tableName: TABLE }, { bucket: BUCKET, key });
+
+/** Items of one recording, as plain data without what is undefined, in order of sort key. */
+async function itemsOf(recordingId: string): Promise<unknown[]> {
+  const { Items = [] } = await table.send(new ScanCommand({ TableName: TABLE, ConsistentRead: true }));
+  return (Items as TableKey[])
+    .filter(({ pk }) => pk === recordingPartition(recordingId))
+    .toSorted((a, b) => (a.sk < b.sk ? -1 : 1));
+}
+
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+describe('indexManifest', () => {
+  it('writes the recording and its home copy', async () => {
+    const manifest = makeManifest();
+    expect(await index(await putManifest(s3, BUCKET, manifest))).toBe('indexed');
+    expect(await itemsOf(manifest.recordingId)).toEqual([
+      homeCopyItem(manifest, BUCKET),
+      plain(recordingItem(manifest)),
+    ]);
+  });
+
+  it('takes an event twice', async () => {
+    const manifest = makeManifest();
+    const key = await putManifest(s3, BUCKET, manifest);
+    expect(await index(key)).toBe('indexed');
+    const first = await itemsOf(manifest.recordingId);
+    expect(await index(key)).toBe('alreadyIndexed');
+    expect(await itemsOf(manifest.recordingId)).toEqual(first);
+  });
+
+  it('lets a newer revision replace an older one, and not the other way round', async () => {
+    const first = makeManifest({ status: 'partial', statusReasons: ['no-media'], revision: 1 });
+    const second = { ...makeManifest({ recordingId: first.recordingId }), revision: 2 };
+    const itemsNow = () => itemsOf(first.recordingId);
+    const wanted = [homeCopyItem(second, BUCKET), recordingItem(second)].map(plain);
+
+    expect(await index(await putManifest(s3, BUCKET, first))).toBe('indexed');
+    expect(await index(await putManifest(s3, BUCKET, second))).toBe('indexed');
+    expect(await itemsNow()).toEqual(wanted);
+    expect(await index(await putManifest(s3, BUCKET, first))).toBe('alreadyIndexed');
+    expect(await itemsNow()).toEqual(wanted);
+  });
+
+  it('indexes once when the same event is worked on many times at once', async () => {
+    const manifest = makeManifest();
+    const key = await putManifest(s3, BUCKET, manifest);
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => index(key)));
+    expect(outcomes.filter((outcome) => outcome === 'indexed')).toHaveLength(1);
+    expect(await itemsOf(manifest.recordingId)).toHaveLength(2);
+  });
+
+  it('passes over what is no manifest', async () => {
+    expect(await index('rec/us-east-1/2026/11/23/01KAR7V0000000000000000000/audio.wav')).toBe('foreign');
+    expect(await index('manifest.json')).toBe('foreign');
+  });
+
+  it('passes over a manifest that was deleted since', async () => {
+    const manifest = makeManifest();
+    const key = await putManifest(s3, BUCKET, manifest);
+    await s3.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: key }));
+    expect(await index(key)).toBe('gone');
+    expect(await itemsOf(manifest.recordingId)).toEqual([]);
+  });
+
+  it('refuses a manifest of a version that it does not know', async () => {
+    const manifest = makeManifest();
+    const key = await putManifest(s3, BUCKET, { ...manifest, manifestVersion: 2 as 1 });
+    await expect(index(key)).rejects.toThrow(InvalidManifestError);
+    await expect(index(key)).rejects.toMatchObject({ key, message: expect.stringContaining('version') });
+    expect(await itemsOf(manifest.recordingId)).toEqual([]);
+  });
+
+  it.each([
+    ['recording', { recordingId: makeManifest().recordingId }],
+    ['region', { homeRegion: 'us-west-2' }],
+    ['day', { startedAt: '2026-11-24T00:00:00.000Z', endedAt: '2026-11-24T00:01:00.000Z' }],
+  ])('refuses a manifest that says another %s than its key', async (_, other) => {
+    const manifest = makeManifest();
+    const key = await putManifest(s3, BUCKET, manifest);
+    const liar = { ...manifest, ...other };
+    await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: key, Body: JSON.stringify(liar) }));
+    await expect(index(key)).rejects.toThrow(
+      expect.objectContaining({
+        name: InvalidManifestError.name,
+        key,
+        message: expect.stringContaining(key),
+      }),
+    );
+    expect(await itemsOf(manifest.recordingId)).toEqual([]);
+    expect(await itemsOf(liar.recordingId)).toEqual([]);
+  });
+
+  it('lets a failure of S3 or DynamoDB through, so that the message is tried again', async () => {
+    const key = await putManifest(s3, BUCKET, makeManifest());
+    const object = { bucket: BUCKET, key };
+    await expect(indexManifest({ s3, table, tableName: 'no-table' }, object)).rejects.toMatchObject({
+      name: 'ResourceNotFoundException',
+    });
+    await expect(
+      indexManifest({ s3, table, tableName: TABLE }, { ...object, bucket: 'no-bucket' }),
+    ).rejects.toMatchObject({ name: 'NoSuchBucket' });
+  });
+});

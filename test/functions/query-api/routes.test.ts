@@ -1,0 +1,257 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Logger } from '@aws-lambda-powertools/logger';
+import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { BatchWriteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda';
+import { homeCopyItem, recordingItem } from '../../../core/index-items.ts';
+import { fileKey } from '../../../core/keys.ts';
+import type { Manifest } from '../../../core/manifest.ts';
+import { AUDIO_URL_TTL_SECONDS, ROUTES } from '../../../functions/query-api/constants.ts';
+import { createRouter } from '../../../functions/query-api/routes.ts';
+import {
+  createIndexTable,
+  EMULATOR_START_TIMEOUT_MS,
+  startTestEmulator,
+  type TestEmulator,
+} from '../../helpers/emulator.ts';
+import { makeManifest } from '../../helpers/manifest.ts';
+
+const REGION = 'us-east-1';
+const OTHER_REGION = 'us-west-2';
+const TABLE = 'index';
+const bucketIn = (region: string) => `recordings-${region}`;
+
+/** Not silence: every byte tells its place. */
+const AUDIO = Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 7 + (index >> 8)) % 256));
+
+const started = Date.parse('2026-11-23T10:00:00.000Z');
+const recordings = Array.from({ length: 5 }, (_, minute) => {
+  const startedAt = new Date(started + 60_000 * minute).toISOString();
+  return makeManifest({
+    startedAt,
+    files: [
+      {
+        name: 'audio.wav',
+        role: 'audio',
+        contentType: 'audio/wav',
+        bytes: AUDIO.length,
+        sha256: createHash('sha256').update(AUDIO).digest('hex'),
+      },
+    ],
+  });
+}) as [Manifest, ...Manifest[]];
+const silent = makeManifest({
+  startedAt: '2026-11-20T10:00:00.000Z',
+  status: 'partial',
+  statusReasons: ['no-media'],
+  audio: undefined,
+  files: [],
+});
+
+let emulator: TestEmulator;
+
+beforeAll(async () => {
+  emulator = await startTestEmulator();
+  await createIndexTable(emulator.dynamo(REGION), TABLE);
+  for (const region of [REGION, OTHER_REGION])
+    await emulator.s3(region).send(new CreateBucketCommand({ Bucket: bucketIn(region) }));
+  const items = [...recordings, silent].flatMap((manifest) => [
+    recordingItem(manifest),
+    homeCopyItem(manifest, bucketIn(REGION)),
+  ]);
+  await emulator
+    .documents(REGION)
+    .send(
+      new BatchWriteCommand({ RequestItems: { [TABLE]: items.map((Item) => ({ PutRequest: { Item } })) } }),
+    );
+  const { homeRegion, recordingId, startedAt } = recordings[0];
+  const Key = fileKey({ homeRegion, recordingId, startedAt: new Date(startedAt) }, 'audio.wav');
+  await emulator.s3(REGION).send(new PutObjectCommand({ Bucket: bucketIn(REGION), Key, Body: AUDIO }));
+}, EMULATOR_START_TIMEOUT_MS);
+afterAll(() => emulator.stop());
+
+/** A request as API Gateway hands it to the function. */
+async function request(
+  path: string,
+  query: Record<string, string> = {},
+  { method = 'GET', tableName = TABLE, region = REGION } = {},
+): Promise<{ status: number; type: unknown; body: Record<string, unknown> }> {
+  const event = {
+    resource: '/{proxy+}',
+    path,
+    httpMethod: method,
+    headers: { Host: 'api.example.com' },
+    multiValueHeaders: { Host: ['api.example.com'] },
+    queryStringParameters: query,
+    multiValueQueryStringParameters: Object.fromEntries(
+      Object.entries(query).map(([name, value]) => [name, [value]]),
+    ),
+    pathParameters: null,
+    stageVariables: null,
+    body: null,
+    isBase64Encoded: false,
+    requestContext: { domainName: 'api.example.com', httpMethod: method, path, stage: 'v1' },
+  } as unknown as APIGatewayProxyEvent;
+  const router = createRouter({
+    index: { table: emulator.documents(REGION), tableName },
+    s3For: (name) => emulator.s3(name),
+    region,
+    logger: new Logger({ logLevel: 'SILENT' }),
+  });
+  const answer: APIGatewayProxyResult = await router.resolve(event, {} as Context);
+  return {
+    status: answer.statusCode,
+    type: answer.headers?.['content-type'] ?? answer.multiValueHeaders?.['content-type']?.[0],
+    body: JSON.parse(answer.body),
+  };
+}
+
+const problemOf = (status: number, detail: unknown) => ({
+  status,
+  type: 'application/problem+json',
+  body: { type: 'about:blank', title: expect.any(String), status, detail },
+});
+
+const DAY = { from: '2026-11-23T00:00:00Z', to: '2026-11-24T00:00:00Z' };
+const idsOf = (body: Record<string, unknown>): string[] =>
+  (body.items as { recordingId: string }[]).map(({ recordingId }) => recordingId);
+const newestFirst = recordings.map(({ recordingId }) => recordingId).toReversed();
+
+describe('the routes', () => {
+  it('are the ones that the API has', () => {
+    const source = readFileSync(join(import.meta.dirname, '../../../functions/query-api/routes.ts'), 'utf8');
+    const routed = [...source.matchAll(/\bapp\.(\w+)\(\s*'(\/[^']*)'/g)].map(
+      ([, method, path]) => `${method} ${path}`,
+    );
+    expect(routed.toSorted()).toEqual(
+      ROUTES.map((route) => `get ${route.replaceAll(/\{(\w+)\}/g, ':$1')}`).toSorted(),
+    );
+  });
+});
+
+describe('GET /recordings', () => {
+  it('answers with the recordings of the time, newest first', async () => {
+    const { status, type, body } = await request('/recordings', DAY);
+    expect({ status, type }).toEqual({ status: 200, type: expect.stringContaining('application/json') });
+    expect(idsOf(body)).toEqual(newestFirst);
+    expect(body).not.toHaveProperty('nextCursor');
+  });
+
+  it('leads from page to page by cursor, with or without the parameters repeated', async () => {
+    for (const repeated of [DAY, {}]) {
+      const ids: string[] = [];
+      let query: Record<string, string> = { ...DAY, limit: '2' };
+      for (;;) {
+        const { status, body } = await request('/recordings', query);
+        expect(status).toBe(200);
+        ids.push(...idsOf(body));
+        if (!body.nextCursor) break;
+        query = { ...repeated, limit: '2', cursor: String(body.nextCursor) };
+      }
+      expect(ids).toEqual(newestFirst);
+    }
+  });
+
+  it('refuses a bad parameter, and the cursor of another query', async () => {
+    expect(await request('/recordings', { limit: 'all' })).toEqual(
+      problemOf(400, 'limit=all: write a whole number from 1 to 200'),
+    );
+    const { body } = await request('/recordings', { ...DAY, limit: '2' });
+    const cursor = String(body.nextCursor);
+    expect(await request('/recordings', { cursor, from: '2026-11-22T00:00:00Z' })).toEqual(
+      problemOf(400, expect.stringContaining('this cursor does not belong to this query')),
+    );
+  });
+});
+
+describe('GET /recordings/{id}', () => {
+  it('answers with the recording and its copies', async () => {
+    const [{ recordingId }] = recordings;
+    const { status, body } = await request(`/recordings/${recordingId}`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      recordingId,
+      status: 'complete',
+      copies: [{ recordingId, region: REGION, bucket: bucketIn(REGION), role: 'home' }],
+    });
+    expect(body).not.toHaveProperty('pk');
+  });
+
+  it('answers 404 for a recording that is not there', async () => {
+    const missing = problemOf(404, 'there is no recording unknown, or it is not indexed yet');
+    expect(await request('/recordings/unknown')).toEqual(missing);
+    expect(await request('/recordings/unknown/audio')).toEqual(missing);
+  });
+});
+
+describe('GET /recordings/{id}/audio', () => {
+  const [{ recordingId, files }] = recordings;
+
+  it('gives an address that plays the very bytes, whole or in part', async () => {
+    const before = Date.now();
+    const { status, body } = await request(`/recordings/${recordingId}/audio`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      region: REGION,
+      contentType: 'audio/wav',
+      bytes: AUDIO.length,
+      sha256: files[0]?.sha256,
+    });
+    const lifetime = Date.parse(String(body.expiresAt)) - before;
+    expect(lifetime).toBeGreaterThanOrEqual(AUDIO_URL_TTL_SECONDS * 1000);
+    expect(lifetime).toBeLessThan(AUDIO_URL_TTL_SECONDS * 1000 + 10_000);
+
+    const whole = await fetch(String(body.url));
+    expect(whole.status).toBe(200);
+    expect(whole.headers.get('content-type')).toBe('audio/wav');
+    const bytes = Buffer.from(await whole.arrayBuffer());
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(body.sha256);
+
+    const part = await fetch(String(body.url), { headers: { range: 'bytes=1000-1999' } });
+    expect(part.status).toBe(206);
+    expect(part.headers.get('content-range')).toBe(`bytes 1000-1999/${AUDIO.length}`);
+    expect(Buffer.from(await part.arrayBuffer()).equals(AUDIO.subarray(1000, 2000))).toBe(true);
+  });
+
+  it('prefers the copy of its own region, and takes another if it has none', async () => {
+    const regionOf = async (region: string) =>
+      (await request(`/recordings/${recordingId}/audio`, {}, { region })).body.region;
+    expect(await regionOf(OTHER_REGION)).toBe(REGION);
+    const copy = { ...homeCopyItem(recordings[0], bucketIn(OTHER_REGION)), sk: `COPY#${OTHER_REGION}` };
+    const Item = { ...copy, region: OTHER_REGION, role: 'replica' };
+    await emulator.documents(REGION).send(new PutCommand({ TableName: TABLE, Item }));
+    expect(await regionOf(OTHER_REGION)).toBe(OTHER_REGION);
+    expect(await regionOf(REGION)).toBe(REGION);
+    expect(await regionOf('eu-west-1')).toBe(REGION);
+  });
+
+  it('says why there is nothing to hear', async () => {
+    expect(await request(`/recordings/${silent.recordingId}/audio`)).toEqual(
+      problemOf(404, `recording ${silent.recordingId} (partial) holds no audio: no-media`),
+    );
+  });
+});
+
+describe('anything else', () => {
+  it.each(['/', '/recording', '/recordings/a/video', '/recordings/a/audio/b'])(
+    'answers 404 to %s',
+    async (path) => {
+      expect(await request(path)).toEqual(problemOf(404, 'there is no such resource: see /recordings'));
+    },
+  );
+
+  it.each(['POST', 'DELETE', 'PUT'])('answers 405 to %s', async (method) => {
+    expect(await request('/recordings', {}, { method })).toEqual(
+      problemOf(405, 'resources take GET and nothing else'),
+    );
+  });
+
+  it('answers 500 without details when the table is gone', async () => {
+    for (const path of ['/recordings', `/recordings/${recordings[0].recordingId}`])
+      expect(await request(path, {}, { tableName: 'no-table' })).toEqual(
+        problemOf(500, 'the request could not be carried out: try again'),
+      );
+  });
+});

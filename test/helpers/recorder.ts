@@ -1,0 +1,219 @@
+/**
+ * A recorder with a SIP server of its own, as on one host in production: in this process, or as a child process that
+ * can be killed.
+ */
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type RecorderVariables, readRecorderEnvironment } from '../../core/recorder-environment.ts';
+import { type Child, nodeProgram, runChild, startChild } from '../../local/cloud/child.ts';
+import { emulatorEnvironment } from '../../local/cloud/deploy.ts';
+import { type SipServer, startSipServer } from '../../local/sip-server/server.ts';
+import { type RecorderTimes, startRecorder } from '../../recorder-image/src/recorder.ts';
+import { LogLines } from './logs.ts';
+
+export const HOST = '127.0.0.1';
+export const REGION = 'us-east-1';
+/** The one whose buckets `startTestEmulator` gives. */
+const ACCOUNT = '000000000000';
+export const SECRET = 'example';
+const MAIN = join(import.meta.dirname, '../../recorder-image/src/main.ts');
+/** Where nobody listens: an S3 that is down. */
+export const NO_ENDPOINT = 'http://127.0.0.1:9';
+
+export interface RecorderOptions {
+  /** Of S3. Default: down. */
+  endpoint?: string;
+  bucket?: string;
+  /** One that a predecessor left; default a new one, removed by `stop`. */
+  spool?: string;
+  /** A SIP server to use; default one of its own, closed by `stop`. */
+  sipServer?: SipServer;
+  /** Default 20. */
+  rtpPairs?: number;
+  /** In place of those that it would get, or besides. */
+  variables?: RecorderVariables;
+}
+
+export interface TestRecorder {
+  sipServer: SipServer;
+  spool: string;
+  logs: LogLines;
+  /** Names of the recordings in the spool. */
+  spooled(): string[];
+  health(path: string): Promise<{ status: number; body: Record<string, unknown> }>;
+  /** Ends running recordings, if any, and the recorder; then everything that was made for it. */
+  stop(): Promise<void>;
+}
+
+interface Surroundings {
+  sipServer: SipServer;
+  spool: string;
+  variables: RecorderVariables;
+  dispose(): Promise<void>;
+}
+
+async function surround({ endpoint = NO_ENDPOINT, ...options }: RecorderOptions): Promise<Surroundings> {
+  const sipServer = options.sipServer ?? (await startSipServer({ secret: SECRET }));
+  const spool = options.spool ?? mkdtempSync(join(tmpdir(), 'siprec-ha-spool-'));
+  const rtp = await freePortRange(options.rtpPairs ?? 20);
+  const variables: RecorderVariables = {
+    SIPREC_SLOT: 'use1-1',
+    SIPREC_CALL_CAPACITY: '10',
+    SIPREC_SOURCES: JSON.stringify([{ name: 'broadworks', networks: ['127.0.0.0/8'] }]),
+    SIPREC_BUCKET: options.bucket ?? 'nowhere',
+    SIPREC_SPOOL: spool,
+    SIPREC_MEDIA_ADDRESS: HOST,
+    SIPREC_RTP_PORT_MIN: String(rtp.min),
+    SIPREC_RTP_PORT_MAX: String(rtp.max),
+    SIPREC_HEALTH_ADDRESS: HOST,
+    SIPREC_HEALTH_PORT: '0',
+    DRACHTIO_PORT: String(sipServer.adminPort),
+    DRACHTIO_SECRET: SECRET,
+    ...emulatorEnvironment(endpoint, ACCOUNT, REGION),
+    ...options.variables,
+  };
+  return {
+    sipServer,
+    spool,
+    variables,
+    async dispose() {
+      if (!options.sipServer) await sipServer.close();
+      if (!options.spool) rmSync(spool, { recursive: true, force: true });
+    },
+  };
+}
+
+const observe = (spool: string, healthPort: number) => ({
+  spooled: () => readdirSync(spool),
+  async health(path: string) {
+    const response = await fetch(`http://${HOST}:${healthPort}${path}`);
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  },
+});
+
+export interface LocalRecorder extends TestRecorder {
+  /** As at SIGTERM. */
+  drain(ceilingMs: number): Promise<void>;
+  crashMediaWorker(): Promise<void>;
+}
+
+/** In this process; ready for calls when it resolves, unless it is not to wait for its SIP server. */
+export async function startTestRecorder(
+  options: RecorderOptions & RecorderTimes & { waits?: boolean } = {},
+): Promise<LocalRecorder> {
+  const { sipServer, spool, variables, dispose } = await surround(options);
+  const logs = new LogLines();
+  for (const [name, value] of Object.entries(
+    emulatorEnvironment(options.endpoint ?? NO_ENDPOINT, ACCOUNT, REGION),
+  ))
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  const recorder = await startRecorder(readRecorderEnvironment(variables), logs.logger(), {
+    ...(options.endpoint === undefined && { spoolFlushMs: 0 }), // there is no S3 to wait for
+    ...options,
+  });
+  if (options.waits ?? true) await recorder.connected;
+  let stopping: Promise<void> | undefined;
+  const drain = (ceilingMs: number) => {
+    stopping ??= recorder.stop(ceilingMs);
+    return stopping;
+  };
+  return {
+    drain,
+    crashMediaWorker: () => recorder.crashMediaWorker(),
+    sipServer,
+    spool,
+    logs,
+    ...observe(spool, recorder.healthPort),
+    async stop() {
+      await drain(0);
+      await dispose();
+    },
+  };
+}
+
+export interface RecorderProcess extends TestRecorder {
+  child: Child<number>;
+  /** As a crash: SIGKILL. Resolves when it is gone. */
+  kill(): Promise<void>;
+}
+
+/** A process of its own, from `main.ts`; ready for calls when it resolves. */
+export async function startRecorderProcess(options: RecorderOptions = {}): Promise<RecorderProcess> {
+  const { sipServer, spool, variables, dispose } = await surround(options);
+  const logs = new LogLines();
+  const folder = mkdtempSync(join(tmpdir(), 'siprec-ha-log-'));
+  const child = await startChild<number>({
+    name: 'recorder',
+    command: nodeProgram(MAIN),
+    env: { ...process.env, ...variables },
+    logFile: join(folder, 'recorder.log'),
+    ready: (line) => {
+      logs.add(line);
+      return logs.lines.at(-1)?.ready ? (logs.lines.at(-1)?.healthPort as number) : undefined;
+    },
+    readyTimeoutMs: 20_000,
+  });
+  return {
+    child,
+    sipServer,
+    spool,
+    logs,
+    ...observe(spool, child.info),
+    async kill() {
+      process.kill(child.pid, 'SIGKILL');
+      await child.exited;
+    },
+    async stop() {
+      await child.stop();
+      rmSync(folder, { recursive: true, force: true });
+      await dispose();
+    },
+  };
+}
+
+/** A process that is not expected to become ready, up to its end. */
+export async function runRecorderProcess(
+  options: RecorderOptions,
+): Promise<{ code: number | null; lines: string[] }> {
+  const { variables, dispose } = await surround(options);
+  const folder = mkdtempSync(join(tmpdir(), 'siprec-ha-log-'));
+  try {
+    return await runChild({
+      name: 'recorder',
+      command: nodeProgram(MAIN),
+      env: { ...process.env, ...variables },
+      logFile: join(folder, 'recorder.log'),
+      timeoutMs: 20_000,
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+    await dispose();
+  }
+}
+
+/** A range of so many pairs of which every port is free, below those that the system gives out by itself. */
+async function freePortRange(pairs: number): Promise<{ min: number; max: number }> {
+  for (;;) {
+    const min = 10_000 + 2 * Math.floor(Math.random() * 4_500);
+    const sockets = Array.from({ length: 2 * pairs }, () => createSocket('udp4'));
+    try {
+      await Promise.all(sockets.map((socket, index) => bind(socket, min + index)));
+      return { min, max: min + 2 * pairs - 1 };
+    } catch {
+      // One of them is taken: somewhere else.
+    } finally {
+      await Promise.all(sockets.map(close));
+    }
+  }
+}
+
+async function bind(socket: Socket, port: number): Promise<void> {
+  socket.bind({ port, address: HOST, exclusive: true });
+  await once(socket, 'listening');
+}
+
+const close = (socket: Socket): Promise<void> => new Promise((resolve) => socket.close(resolve));

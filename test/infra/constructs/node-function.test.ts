@@ -1,0 +1,96 @@
+import { execFile } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { INDEX_TABLE } from '../../../functions/shared/environment.ts';
+import { type Resource, resourcesOf, type Synthesized, synthesizeExample, theResource } from '../synth.ts';
+
+const run = promisify(execFile);
+const MAX_BUNDLE_BYTES = 2 * 1024 * 1024;
+const FUNCTIONS = ['index-recording', 'query-api'];
+
+let synthesized: Synthesized;
+beforeAll(() => {
+  synthesized = synthesizeExample();
+});
+afterAll(() => synthesized.remove());
+
+/** All functions of all stacks, by the name of their folder. */
+function functions(): [name: string, Resource][] {
+  return Object.values(synthesized.regions).flatMap(({ template }) =>
+    (['storage', 'index', 'api'] as const).flatMap((stack) =>
+      Object.values(resourcesOf(template(stack), 'AWS::Lambda::Function')).map(
+        (resource): [string, Resource] => [
+          resource.Properties.Description.replace('siprec-ha ', ''),
+          resource,
+        ],
+      ),
+    ),
+  );
+}
+
+/** The bundle of a function; the assets of both regions are the same. */
+function bundleOf(name: string): string {
+  const keys = functions().flatMap(([of, { Properties }]) =>
+    of === name ? [Properties.Code.S3Key as string] : [],
+  );
+  expect(keys).toHaveLength(2);
+  expect(new Set(keys).size).toBe(1);
+  return join(synthesized.outdir, `asset.${keys[0]?.replace('.zip', '')}`, 'index.mjs');
+}
+
+/** Imports a bundle as Lambda does, in a process of its own with only this environment. */
+const load = (bundle: string, env: Record<string, string>) =>
+  run(
+    process.execPath,
+    ['--input-type=module', '-e', `console.log(typeof (await import('${pathToFileURL(bundle)}')).handler)`],
+    { env },
+  );
+
+describe('every function', () => {
+  it('is one of those that have a folder, in both regions', () => {
+    expect(
+      functions()
+        .map(([name]) => name)
+        .sort(),
+    ).toEqual([...FUNCTIONS, ...FUNCTIONS].sort());
+  });
+
+  it('runs on Node 24 and Graviton, traced, with what its handler reads', () => {
+    for (const [, { Properties }] of functions()) {
+      expect(Properties).toMatchObject({
+        Runtime: 'nodejs24.x',
+        Architectures: ['arm64'],
+        Handler: 'index.handler',
+        TracingConfig: { Mode: 'Active' },
+      });
+      expect(Object.keys(Properties.Environment.Variables)).toEqual([INDEX_TABLE]);
+    }
+  });
+
+  it('keeps its log for three months', () => {
+    for (const { template } of Object.values(synthesized.regions))
+      for (const stack of ['index', 'api'] as const) {
+        const [, { Properties }] = theResource(template(stack), 'AWS::Lambda::Function');
+        const log = resourcesOf(template(stack), 'AWS::Logs::LogGroup')[
+          Properties.LoggingConfig.LogGroup.Ref
+        ];
+        expect(log?.Properties.RetentionInDays).toBe(90);
+      }
+  });
+
+  it.each(FUNCTIONS)('%s is a small bundle that loads by itself', async (name) => {
+    const bundle = bundleOf(name);
+    expect(existsSync(bundle)).toBe(true);
+    expect(statSync(bundle).size).toBeLessThan(MAX_BUNDLE_BYTES);
+    const { stdout } = await load(bundle, { [INDEX_TABLE]: 'index', AWS_REGION: 'us-east-1' });
+    expect(stdout.trim()).toBe('function');
+  });
+
+  it.each(FUNCTIONS)('%s says which variable its construct forgot', async (name) => {
+    await expect(load(bundleOf(name), { AWS_REGION: 'us-east-1' })).rejects.toMatchObject({
+      stderr: expect.stringContaining(`environment variable ${INDEX_TABLE} is not set`),
+    });
+  });
+});

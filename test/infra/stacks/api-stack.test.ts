@@ -1,0 +1,82 @@
+import { ROUTES } from '../../../functions/query-api/constants.ts';
+import { type Resource, resourcesOf, type Synthesized, synthesizeExample, theResource } from '../synth.ts';
+
+let synthesized: Synthesized;
+beforeAll(() => {
+  synthesized = synthesizeExample();
+});
+afterAll(() => synthesized.remove());
+
+const api = (region: string) => {
+  const found = synthesized.regions[region];
+  if (!found) throw new Error(`no region ${region}`);
+  return found.template('api');
+};
+
+describe.each(['us-east-1', 'us-west-2'])('the query API of %s', (region) => {
+  it('is regional, traced, and logs every request for a year', () => {
+    const [, rest] = theResource(api(region), 'AWS::ApiGateway::RestApi');
+    expect(rest.Properties).toMatchObject({
+      Name: 'siprec-query',
+      EndpointConfiguration: { Types: ['REGIONAL'] },
+    });
+    const [logId, log] = theResource(api(region), 'AWS::Logs::LogGroup', 'accesslog');
+    const [, stage] = theResource(api(region), 'AWS::ApiGateway::Stage');
+    expect(stage.Properties).toMatchObject({ StageName: 'v1', TracingEnabled: true });
+    expect(JSON.stringify(stage.Properties.AccessLogSetting.DestinationArn)).toContain(`"Ref":"${logId}"`);
+    expect(log).toMatchObject({ DeletionPolicy: 'Retain', Properties: { RetentionInDays: 365 } });
+    // Without this role in the account, API Gateway writes no log at all, and the stage cannot be made.
+    expect(stage.DependsOn).toContain(theResource(api(region), 'AWS::ApiGateway::Account')[0]);
+  });
+
+  it('has every route of the router, for those who sign by IAM', () => {
+    const resources = resourcesOf(api(region), 'AWS::ApiGateway::Resource');
+    const pathOf = (id: string): string => {
+      const { ParentId, PathPart } = (resources[id] as Resource).Properties;
+      return `${ParentId.Ref ? pathOf(ParentId.Ref) : ''}/${PathPart}`;
+    };
+    const [functionId] = theResource(api(region), 'AWS::Lambda::Function');
+    const methods = Object.values(resourcesOf(api(region), 'AWS::ApiGateway::Method'));
+    expect(methods.map(({ Properties }) => pathOf(Properties.ResourceId.Ref)).sort()).toEqual(
+      [...ROUTES].sort(),
+    );
+    for (const { Properties } of methods) {
+      expect(Properties).toMatchObject({
+        HttpMethod: 'GET',
+        AuthorizationType: 'AWS_IAM',
+        Integration: { Type: 'AWS_PROXY', IntegrationHttpMethod: 'POST' },
+      });
+      expect(JSON.stringify(Properties.Integration.Uri)).toContain(functionId);
+    }
+  });
+
+  it('may read the index of its region, and the recordings of all', () => {
+    const [, policy] = theResource(api(region), 'AWS::IAM::Policy');
+    const tableArn =
+      region === 'us-east-1'
+        ? { 'Fn::GetStackOutput': expect.objectContaining({ StackName: 'siprec-index', Region: region }) }
+        : `arn:aws:dynamodb:${region}:111122223333:table/siprec-index`;
+    const indexArn =
+      region === 'us-east-1' ? { 'Fn::Join': ['', [tableArn, '/index/byTime']] } : `${tableArn}/index/byTime`;
+    const regions = ['us-east-1', 'us-west-2'];
+    expect(policy.Properties.PolicyDocument.Statement).toEqual([
+      { Action: ['xray:PutTelemetryRecords', 'xray:PutTraceSegments'], Effect: 'Allow', Resource: '*' },
+      {
+        Action: ['dynamodb:GetItem', 'dynamodb:Query'],
+        Effect: 'Allow',
+        Resource: [tableArn, indexArn],
+      },
+      {
+        Action: 's3:GetObject',
+        Effect: 'Allow',
+        Resource: regions.map((name) => `arn:aws:s3:::siprec-recordings-111122223333-${name}/rec/*/*`),
+      },
+      {
+        Action: 'kms:Decrypt',
+        Condition: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': 'alias/siprec-recordings' } },
+        Effect: 'Allow',
+        Resource: regions.map((name) => `arn:aws:kms:${name}:111122223333:key/*`),
+      },
+    ]);
+  });
+});

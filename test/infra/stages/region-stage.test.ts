@@ -1,0 +1,102 @@
+import { resourcesOf, type Synthesized, synthesizeExample } from '../synth.ts';
+
+const STACKS = ['storage', 'index', 'api'] as const;
+
+let synthesized: Synthesized;
+beforeAll(() => {
+  synthesized = synthesizeExample();
+});
+afterAll(() => synthesized.remove());
+
+/** Every value of this key, however deep. */
+function valuesOf(key: string, node: unknown): unknown[] {
+  if (typeof node !== 'object' || node === null) return [];
+  return Object.entries(node).flatMap(([name, value]) => (name === key ? [value] : valuesOf(key, value)));
+}
+
+interface Statement {
+  Action: string | string[];
+  Resource: unknown;
+  Condition?: unknown;
+}
+
+/** Where a resource may hold a `*`, and why. */
+const WILDCARDS: [action: string, resource: RegExp][] = [
+  ['xray:PutTelemetryRecords', /^\*$/], // X-Ray has no resources
+  ['xray:PutTraceSegments', /^\*$/],
+  ['s3:GetObject', /^arn:aws:s3:::siprec-recordings-[\w-]+\/rec\/([\w-]+|\*)\/\*$/], // keys below the recordings
+  ['kms:Decrypt', /^arn:aws:kms:[\w-]+:111122223333:key\/\*$/], // narrowed by the key's alias
+];
+
+describe('the stages of the example', () => {
+  it('have stacks of the same names in every region', () => {
+    for (const [region, { assembly }] of Object.entries(synthesized.regions))
+      expect(assembly.stacks.map((stack) => [stack.stackName, stack.environment.name])).toEqual(
+        expect.arrayContaining(STACKS.map((name) => [`siprec-${name}`, `aws://111122223333/${region}`])),
+      );
+  });
+
+  it('hold no references from one region to another', () => {
+    for (const [region, { assembly, template }] of Object.entries(synthesized.regions)) {
+      const ids = new Set(assembly.artifacts.map(({ id }) => id));
+      for (const stack of assembly.stacks)
+        for (const dependency of stack.dependencies) expect(ids).toContain(dependency.id);
+      for (const name of STACKS) {
+        const json = template(name).toJSON();
+        for (const output of valuesOf('Fn::GetStackOutput', json))
+          expect(output).toMatchObject({ Region: region });
+        expect(valuesOf('Fn::ImportValue', json)).toEqual([]);
+        expect(Object.keys(template(name).findResources('Custom::CrossRegionExportReader'))).toEqual([]);
+      }
+    }
+  });
+
+  it('come out the same each time', () => {
+    const again = synthesizeExample();
+    try {
+      for (const [region, { template }] of Object.entries(synthesized.regions))
+        for (const name of STACKS)
+          expect(again.regions[region]?.template(name).toJSON()).toEqual(template(name).toJSON());
+    } finally {
+      again.remove();
+    }
+  });
+
+  it('give no one more than named actions, and a wildcard resource only where it is argued', () => {
+    let statements = 0;
+    for (const { template } of Object.values(synthesized.regions))
+      for (const name of STACKS)
+        for (const policy of Object.values(resourcesOf(template(name), 'AWS::IAM::Policy')))
+          for (const { Action, Resource, Condition } of policy.Properties.PolicyDocument
+            .Statement as Statement[]) {
+            statements += 1;
+            for (const action of [Action].flat()) {
+              expect(action).toMatch(/^[a-z0-9]+:[A-Za-z]+$/);
+              for (const resource of [Resource].flat()) {
+                if (!JSON.stringify(resource).includes('*')) continue;
+                const argued = WILDCARDS.filter(([allowed]) => allowed === action).map(
+                  ([, pattern]) => pattern,
+                );
+                expect({ action, resource, argued: argued.some((p) => p.test(String(resource))) }).toEqual({
+                  action,
+                  resource,
+                  argued: true,
+                });
+              }
+            }
+            if ([Action].flat().includes('kms:Decrypt')) expect(Condition).toBeDefined();
+          }
+    expect(statements).toBe(20);
+  });
+
+  it('take no managed policies but those of logs', () => {
+    const managed = Object.values(synthesized.regions).flatMap(({ template }) =>
+      STACKS.flatMap((name) => valuesOf('ManagedPolicyArns', template(name).toJSON())),
+    );
+    const names = JSON.stringify(managed).match(/policy\/[\w/-]+/g);
+    expect([...new Set(names)].sort()).toEqual([
+      'policy/service-role/AWSLambdaBasicExecutionRole',
+      'policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs',
+    ]);
+  });
+});

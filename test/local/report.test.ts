@@ -1,0 +1,37 @@
+import { reportTable } from '../../local/report.ts';
+import { makeRecording, makeResult } from './make-call.ts';
+
+describe('the table of calls', () => {
+  it('has a row per call, its columns in line, and nothing below when all is well', () => {
+    const recording = makeRecording({
+      audio: { file: 'audio.wav', startedAt: '', durationMs: 5_004, channels: 2, encoding: 'pcmu' },
+    });
+    const incoming = makeResult({ callNumber: 10, direction: 'incoming' });
+    const table = reportTable([
+      { call: makeResult(), recording, audio: '440 Hz | 1805 Hz', problems: [] },
+      { call: incoming, recording, audio: '440 Hz | 1805 Hz', problems: [] },
+    ]);
+    expect(table.split('\n')).toEqual([
+      '  call  recorder  region     parties                       direction  duration  status    audio',
+      '  1     use1-1    us-east-1  +12145550101 -> +12145550102  outgoing   5.00 s    complete  440 Hz | 1805 Hz ok',
+      '  10    use1-1    us-east-1  +12145550101 <- +12145550102  incoming   5.00 s    complete  440 Hz | 1805 Hz ok',
+    ]);
+  });
+
+  it('says below which call has which problems', () => {
+    const untaken = makeResult({ callNumber: 2, outcome: 'failed' });
+    delete untaken.recorder;
+    const table = reportTable([
+      { call: makeResult(), audio: '-', problems: ['not found', 'and more'] },
+      { call: untaken, audio: '-', problems: ['no recorder took it: silence'] },
+    ]);
+    expect(table.split('\n').slice(1)).toEqual([
+      '  1     use1-1    -       +12145550101 -> +12145550102  outgoing   -         not found     - WRONG',
+      '  2     -         -       +12145550101 -> +12145550102  outgoing   -         not recorded  - WRONG',
+      '',
+      '  call 1: not found',
+      '  call 1: and more',
+      '  call 2: no recorder took it: silence',
+    ]);
+  });
+});

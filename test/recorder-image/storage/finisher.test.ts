@@ -1,0 +1,244 @@
+/** From the spool to S3, whatever the spool holds. */
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { S3Client } from '@aws-sdk/client-s3';
+import { finishRecording } from '../../../recorder-image/src/storage/finish.ts';
+import { Finisher } from '../../../recorder-image/src/storage/finisher.ts';
+import type { UploadTarget } from '../../../recorder-image/src/storage/uploader.ts';
+import { EMULATOR_START_TIMEOUT_MS, startTestEmulator, type TestEmulator } from '../../helpers/emulator.ts';
+import { LogLines } from '../../helpers/logs.ts';
+import { NO_ENDPOINT, REGION } from '../../helpers/recorder.ts';
+import { RecordingsBucket } from '../../helpers/recordings.ts';
+import { until } from '../../helpers/until.ts';
+import { AT, CLOSED, leaveRecording, useSpool } from './support.ts';
+
+const VERSION = '0.0.0-test';
+
+let emulator: TestEmulator;
+let bucket: RecordingsBucket;
+let target: UploadTarget;
+beforeAll(async () => {
+  emulator = await startTestEmulator();
+  bucket = new RecordingsBucket(emulator.s3(REGION), 'finished');
+  await bucket.create();
+  target = { s3: bucket.s3, bucket: bucket.name };
+}, EMULATOR_START_TIMEOUT_MS);
+afterAll(() => emulator?.stop());
+
+const used = useSpool();
+
+/** An S3 that is down. */
+const nowhere = (): UploadTarget => ({
+  s3: new S3Client({
+    endpoint: NO_ENDPOINT,
+    region: REGION,
+    credentials: emulator.credentials,
+    forcePathStyle: true,
+    logger: { debug() {}, info() {}, warn() {}, error() {} },
+  }),
+  bucket: 'nowhere',
+});
+
+const finish = (directory: string) => finishRecording(directory, { target, recorderVersion: VERSION });
+
+describe('a recording', () => {
+  it('that ended is complete', async () => {
+    const { id, directory } = await leaveRecording(used.spool);
+    const manifest = await finish(directory);
+    const stored = await bucket.read(id);
+    expect(stored.manifest).toEqual(manifest);
+    expect(manifest).toMatchObject({
+      status: 'complete',
+      recorderVersion: VERSION,
+      audio: { durationMs: 1000, channels: 2 },
+      session: { endedBy: 'bye' },
+    });
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  it('without its end is recovered', async () => {
+    const { id, directory } = await leaveRecording(used.spool, [{ type: 'answered', at: AT }]);
+    await finish(directory);
+    expect((await bucket.read(id)).manifest).toMatchObject({
+      status: 'recovered',
+      statusReasons: [expect.stringContaining('the last second may be missing')],
+      session: { endedBy: 'crash' },
+      endedAt: '2026-01-05T12:00:00.980Z', // its last packet
+    });
+  });
+
+  it('whose last event is cut off is recovered', async () => {
+    const { id, directory } = await leaveRecording(used.spool, [{ type: 'answered', at: AT }]);
+    appendFileSync(join(directory, 'session.jsonl'), JSON.stringify(CLOSED).slice(0, 30));
+    await finish(directory);
+    expect((await bucket.read(id)).manifest).toMatchObject({
+      status: 'recovered',
+      statusReasons: [expect.any(String), '1 unreadable lines in the session record'],
+    });
+  });
+
+  it('with a journal that is cut off tells so', async () => {
+    const { id, directory } = await leaveRecording(used.spool);
+    const journal = join(directory, 'stream-2.rtpdump');
+    truncateSync(journal, readFileSync(journal).length - 10);
+    await finish(directory);
+    expect((await bucket.read(id)).manifest).toMatchObject({
+      status: 'partial',
+      statusReasons: ['the journal of stream 2 is cut off'],
+      streams: [{ packets: 50 }, { packets: 49 }],
+    });
+  });
+
+  it('with a journal of no bytes keeps the other', async () => {
+    const { id, directory } = await leaveRecording(used.spool, [{ type: 'answered', at: AT }]);
+    truncateSync(join(directory, 'stream-1.rtpdump'));
+    await finish(directory);
+    expect((await bucket.read(id)).manifest).toMatchObject({
+      status: 'recovered',
+      audio: { durationMs: 1000, channels: 2 },
+      streams: [{ packets: 0 }, { packets: 50 }],
+    });
+  });
+
+  it('that was never answered and has no packet was none', async () => {
+    const { directory } = await leaveRecording(used.spool, [], 0);
+    const keys = await bucket.keys();
+    expect(await finish(directory)).toBeUndefined();
+    expect(existsSync(directory)).toBe(false);
+    expect(await bucket.keys()).toEqual(keys);
+  });
+
+  it('that has packets is kept, answered or not', async () => {
+    const { id, directory } = await leaveRecording(used.spool, []);
+    await finish(directory);
+    expect((await bucket.read(id)).manifest.status).toBe('recovered');
+  });
+
+  it('that is described already is only uploaded', async () => {
+    const { id, directory } = await leaveRecording(used.spool);
+    const down = nowhere();
+    await expect(finishRecording(directory, { target: down, recorderVersion: VERSION })).rejects.toThrow();
+    down.s3.destroy();
+    const described = readFileSync(join(directory, 'manifest.json'), 'utf8');
+    for (const file of readdirSync(directory)) if (file.endsWith('.rtpdump')) rmSync(join(directory, file));
+    await finish(directory);
+    expect((await bucket.read(id)).manifest).toEqual(JSON.parse(described));
+  });
+
+  it.each([
+    ['of another version', '{"manifestVersion":99}'],
+    ['that is no JSON', '{'],
+  ])('with a manifest %s is described anew', async (_what, text) => {
+    const { id, directory } = await leaveRecording(used.spool);
+    writeFileSync(join(directory, 'manifest.json'), text);
+    await finish(directory);
+    expect((await bucket.read(id)).manifest.status).toBe('complete');
+  });
+});
+
+describe('the finisher', () => {
+  const DELAYS = { firstMs: 5, lastMs: 20 };
+  let logs: LogLines;
+  beforeEach(() => {
+    logs = new LogLines();
+  });
+
+  const finisher = (uploadTo = target) =>
+    new Finisher({ target: uploadTo, recorderVersion: VERSION }, logs.logger(), DELAYS);
+
+  it('finishes more recordings than it works on at once', async () => {
+    const left = await Promise.all(Array.from({ length: 9 }, () => leaveRecording(used.spool)));
+    const worker = finisher();
+    for (const { directory } of left) worker.add(directory);
+    await worker.idle();
+    expect(worker.counters).toEqual({ finished: 9, failedTries: 0, pending: 0 });
+    for (const { id } of left) expect((await bucket.read(id)).manifest.status).toBe('complete');
+    expect(readdirSync(used.spool.directory)).toEqual([]);
+  });
+
+  it('sets aside what nobody can use, and finishes the others', async () => {
+    const bad = await leaveRecording(used.spool);
+    writeFileSync(join(bad.directory, 'session.jsonl'), 'rubbish\n');
+    const good = await leaveRecording(used.spool);
+    const worker = finisher();
+    for (const { directory } of [bad, good]) worker.add(directory);
+    await worker.idle();
+    expect(readdirSync(used.spool.directory)).toEqual(['unusable']);
+    expect(readdirSync(join(used.spool.directory, 'unusable', bad.id))).toContain('stream-1.rtpdump');
+    expect((await bucket.read(good.id)).manifest.status).toBe('complete');
+    expect(await logs.find('recording cannot be finished; set aside')).toMatchObject({ level: 60 });
+  });
+
+  it('leaves where it is what it cannot even set aside', async () => {
+    const { directory } = await leaveRecording(used.spool);
+    rmSync(join(directory, 'session.jsonl'));
+    writeFileSync(join(used.spool.directory, 'unusable'), 'not a directory');
+    const worker = finisher();
+    worker.add(directory);
+    await worker.idle();
+    await logs.find('recording can neither be finished nor set aside');
+    expect(existsSync(directory)).toBe(true);
+  });
+
+  it('tries again until S3 is there, without using anything up', async () => {
+    const { directory } = await leaveRecording(used.spool);
+    const down = nowhere();
+    const worker = finisher(down);
+    worker.add(directory);
+    for (const tries of [1, 2, 5])
+      await logs.find('recording not finished; it stays in the spool', { tries });
+    expect(worker.counters.finished).toBe(0);
+    await worker.stop();
+    await until(() => openFilesIn(directory).length === 0);
+    expect(existsSync(join(directory, 'manifest.json'))).toBe(true);
+    down.s3.destroy();
+
+    const next = finisher();
+    next.add(directory);
+    await next.idle();
+    expect(next.counters).toEqual({ finished: 1, failedTries: 0, pending: 0 });
+  });
+
+  it('begins nothing once it is stopped', async () => {
+    const { directory } = await leaveRecording(used.spool);
+    const worker = finisher();
+    await worker.stop();
+    worker.add(directory);
+    expect(worker.counters).toEqual({ finished: 0, failedTries: 0, pending: 0 });
+    expect(existsSync(directory)).toBe(true);
+  });
+
+  it('waits longer with every try', async () => {
+    const { directory } = await leaveRecording(used.spool);
+    const down = nowhere();
+    const worker = finisher(down);
+    worker.add(directory);
+    await logs.find('recording not finished; it stays in the spool', { tries: 4 });
+    await worker.stop();
+    down.s3.destroy();
+    const waits = logs.lines.flatMap(({ retryMs }) => (retryMs === undefined ? [] : [retryMs]));
+    expect(waits.slice(0, 4)).toEqual([5, 10, 20, 20]);
+  });
+});
+
+/** Of this process, where the system tells. */
+function openFilesIn(directory: string): string[] {
+  const descriptors = '/proc/self/fd';
+  if (!existsSync(descriptors)) return [];
+  return readdirSync(descriptors).flatMap((descriptor) => {
+    try {
+      return [readlinkSync(join(descriptors, descriptor))].filter((path) => path.startsWith(directory));
+    } catch {
+      return []; // closed meanwhile
+    }
+  });
+}
