@@ -29,10 +29,16 @@ export type Direction = (typeof DIRECTIONS)[number];
 export const warningSchema = z.object({ code: z.string(), detail: z.string(), at: timestamp });
 export type Warning = z.infer<typeof warningSchema>;
 
+/** A stay in the session. Without `leftAt` it lasted until the recording ended. */
+export const staySchema = z.object({ joinedAt: timestamp, leftAt: timestamp.optional() });
+export type Stay = z.infer<typeof staySchema>;
+
 /**
  * One person of the communication session (RFC 7865 6.5).
  * `aors` are kept as sent; `number` is the user part where that is a telephone number.
  * `streamLabels` are the labels of the streams that carry this participant's voice.
+ * `stays`, in order, has more than one for somebody who came back; `joinedAt` is the first join, `leftAt` the last
+ * departure, absent for somebody who was there at the end.
  */
 export const participantSchema = z.object({
   id: z.string(),
@@ -42,6 +48,7 @@ export const participantSchema = z.object({
   streamLabels: z.array(z.string()),
   joinedAt: timestamp.optional(),
   leftAt: timestamp.optional(),
+  stays: z.array(staySchema).optional(),
 });
 export type Participant = z.infer<typeof participantSchema>;
 
@@ -68,18 +75,70 @@ export const broadWorksSchema = z.object({
     })
     .optional(),
   acd: z
-    .object({ userId: z.string().optional(), name: z.string().optional(), number: z.string().optional() })
+    .object({
+      userId: z.string().optional(),
+      name: z.string().optional(),
+      number: z.string().optional(),
+      countryCode: z.string().optional(),
+    })
     .optional(),
 });
 export type BroadWorksData = z.infer<typeof broadWorksSchema>;
 
-/** A stretch of a stream without audio, in milliseconds from the start of the audio file. */
+/** A stretch of a stream without audio, in milliseconds from the start of the audio file. `undecoded` is in a journal. */
 export const gapSchema = z.object({
   fromMs: z.number().nonnegative(),
   toMs: z.number().nonnegative(),
-  cause: z.enum(['lost', 'not-sent', 'crash']),
+  cause: z.enum(['lost', 'not-sent', 'crash', 'undecoded']),
 });
 export type Gap = z.infer<typeof gapSchema>;
+
+/** A time in which a stream carried a participant's voice. Without `endedAt` it lasted until the recording ended. */
+export const carriedSchema = z.object({
+  participantId: z.string(),
+  startedAt: timestamp,
+  endedAt: timestamp.optional(),
+});
+export type Carried = z.infer<typeof carriedSchema>;
+
+/**
+ * Why a stream was on hold, as its SDP says:
+ * `inactive`: `a=inactive`; `not-sending`: `a=recvonly`; `zero-address`: the old form, `c=0.0.0.0` (RFC 3264 8.4);
+ * `removed`: port 0; `sendonly-dropped`: `a=sendonly` gone from a session that had it, which some BroadWorks releases
+ * mean as a pause, but which alone proves none: the stream's packets tell.
+ */
+export const HOLD_CAUSES = [
+  'inactive',
+  'not-sending',
+  'zero-address',
+  'removed',
+  'sendonly-dropped',
+] as const;
+export type HoldCause = (typeof HOLD_CAUSES)[number];
+
+/**
+ * A time in which a stream was on hold or paused: SIP tells the two from each other no better.
+ * Without `endedAt` it lasted until the recording ended.
+ */
+export const holdSchema = z.object({
+  streamLabel: z.string(),
+  startedAt: timestamp,
+  endedAt: timestamp.optional(),
+  cause: z.enum(HOLD_CAUSES),
+});
+export type Hold = z.infer<typeof holdSchema>;
+
+/**
+ * The call went on with another party. `from` and `to` are numbers or aors, as far as they are known;
+ * `newExtTrackingId` leads to the recordings that begin there.
+ */
+export const transferSchema = z.object({
+  at: timestamp,
+  from: z.string().optional(),
+  to: z.string().optional(),
+  newExtTrackingId: z.string().optional(),
+});
+export type Transfer = z.infer<typeof transferSchema>;
 
 /** One RTP stream. `channel` is its place in the audio file, from 0. Counts are packets. */
 export const streamSchema = z.object({
@@ -95,6 +154,8 @@ export const streamSchema = z.object({
   firstPacketAt: timestamp.optional(),
   lastPacketAt: timestamp.optional(),
   gaps: z.array(gapSchema),
+  /** In order of time. */
+  carried: z.array(carriedSchema).optional(),
 });
 export type RecordedStream = z.infer<typeof streamSchema>;
 
@@ -130,7 +191,12 @@ export const manifestSchema = z.object({
     endedBy: z.enum(['bye', 'recorder', 'sip-server-lost', 'crash']),
   }),
   /** The communication session that this recording belongs to; recordings with one `callId` belong together. */
-  call: z.object({ callId: z.string(), correlationIds: z.array(z.string()) }),
+  call: z.object({
+    callId: z.string(),
+    correlationIds: z.array(z.string()),
+    /** Place among the recordings of the call, where the SRC numbers them. */
+    sequence: z.number().int().nonnegative().optional(),
+  }),
   direction: z.enum(DIRECTIONS),
   metadataDialect: z.string(),
   participants: z.array(participantSchema),
@@ -147,6 +213,8 @@ export const manifestSchema = z.object({
     })
     .optional(),
   streams: z.array(streamSchema),
+  holds: z.array(holdSchema).optional(),
+  transfers: z.array(transferSchema).optional(),
   warnings: z.array(warningSchema),
   files: z.array(manifestFileSchema),
 });

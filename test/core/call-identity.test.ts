@@ -51,4 +51,30 @@ describe('callIdentity', () => {
       correlationIds: [sipCallId],
     });
   });
+
+  it('joins by either end of a Session-ID', () => {
+    const local = '0000000000000000000000000000aa01';
+    const remote = '0000000000000000000000000000bb02';
+    const one = callIdentity({ sipSessionIds: [`${local};remote=${remote}`], sipCallId: 'a' });
+    const other = callIdentity({
+      sipSessionIds: [`${remote.toUpperCase()};remote=${local}`],
+      sipCallId: 'b',
+    });
+    expect(other.callId).toBe(one.callId);
+    const early = callIdentity({ sipSessionIds: [`${remote};remote=${'0'.repeat(32)}`], sipCallId: 'c' });
+    expect(early.correlationIds).toEqual([remote, 'c']);
+    expect(one.correlationIds).toContain(early.callId);
+  });
+
+  it('keeps a Session-ID of another form as it is', () => {
+    expect(callIdentity({ sipSessionIds: ['Example'], sipCallId: 'a' }).callId).toBe('Example');
+  });
+
+  it('takes the ids of other extensions before the group, and the sequence', () => {
+    expect(callIdentity({ correlationIds: ['ucid'], groupIds: ['g'], groupSequence: 2, sipCallId })).toEqual({
+      callId: 'ucid',
+      correlationIds: ['ucid', 'g', sipCallId],
+      sequence: 2,
+    });
+  });
 });

@@ -181,10 +181,11 @@ export class RecordingSession {
 
   async #take(body: Body, offer: SdpOffer | undefined, sdp: string | undefined): Promise<void> {
     for (const { code, detail } of body.warnings) await this.warn(code, detail);
-    // The offer first: the metadata that comes with it speaks of its m-lines.
-    if (sdp !== undefined) await this.#entry.append({ type: 'offer', at: this.#now(), sdp });
+    // The offer first: the metadata that comes with it speaks of its m-lines, and has the same time.
+    const at = this.#now();
+    if (sdp !== undefined) await this.#entry.append({ type: 'offer', at, sdp });
     const metadata = findMetadata(body.parts);
-    if (metadata) await this.#entry.addMetadata(metadata.content, this.#now());
+    if (metadata) await this.#entry.addMetadata(metadata.content, at, metadata.parameters.get('charset'));
     if (!offer) return;
     const labels = streamLabels(offer.mLines);
     for (const mLine of offer.mLines) await this.#takeMLine(mLine, labels[mLine.index] as string);

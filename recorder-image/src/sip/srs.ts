@@ -168,6 +168,12 @@ export class Srs {
       sourceAddress: request.sourceAddress,
       sipCallId: request.callId,
       correlationHeader: request.header('X-BroadWorks-Correlation-Info'),
+      partyHeaders: {
+        from: request.header('From') ?? '',
+        to: request.header('To') ?? '',
+        pAssertedIdentity: request.header('P-Asserted-Identity'),
+        remotePartyId: request.header('Remote-Party-ID'),
+      },
     };
     return RecordingSession.open(this.#dependencies, {
       opened,

@@ -24,6 +24,34 @@ export const bareAor = (aor: string): string =>
     .replace(/;.*$/s, '')
     .toLowerCase();
 
+export const digitsOf = (number = ''): string => number.replace(/\D/g, '');
+
+/** Shorter numbers, as extensions, can end alike by chance. */
+const MIN_COMMON_DIGITS = 7;
+
+/** One may be the national, the other the international form of a number; both are digits only. */
+export const isLongSuffix = (one: string, other: string): boolean =>
+  Math.min(one.length, other.length) >= MIN_COMMON_DIGITS && (one.endsWith(other) || other.endsWith(one));
+
+/** The digits that two numbers of which one is a long suffix of the other have in common at least. */
+export const commonTail = (digits: string): string => digits.slice(-MIN_COMMON_DIGITS);
+
+/** How somebody can be reached. */
+export interface Addresses {
+  aors: readonly string[];
+  number?: string;
+}
+
+/** Whether two have an aor, or the digits of their number, in common. */
+export const shareAddress = (one: Addresses, other: Addresses): boolean => {
+  const bare = one.aors.map(bareAor);
+  const digits = digitsOf(one.number);
+  return (
+    other.aors.some((aor) => bare.includes(bareAor(aor))) ||
+    (digits !== '' && digits === digitsOf(other.number))
+  );
+};
+
 /** Without a host, the whole is the user (`sip:user`): parameters of either part are cut off. */
 function userPart(aor: string): string {
   const bare = bareAor(aor);

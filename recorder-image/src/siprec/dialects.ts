@@ -11,11 +11,17 @@
 export const DIALECTS = [
   /** The pre-RFC form that BroadWorks and Webex Calling send. */
   { dialect: 'broadworks', root: 'recording_metadata', namespace: 'urn:ietf:params:xml:ns:siprec' },
+  /** RFC 7865: Cisco CUBE, Avaya SBCE, NetSapiens, OpenSIPS, Ribbon and AudioCodes where so configured. */
   { dialect: 'rfc7865', root: 'recording', namespace: 'urn:ietf:params:xml:ns:recording:1' },
+  /** Its drafts: Oracle, Ribbon, AudioCodes, Metaswitch. */
+  { dialect: 'draft', root: 'recording', namespace: 'urn:ietf:params:xml:ns:recording' },
 ] as const;
 
-/** `unknown`: neither root nor namespace is known; what looks familiar is read. */
-export type Dialect = (typeof DIALECTS)[number]['dialect'] | 'unknown';
+/**
+ * `unknown`: neither root nor namespace is known; what looks familiar is read.
+ * `none`: there was no metadata, the parties are those of the SIP headers.
+ */
+export type Dialect = (typeof DIALECTS)[number]['dialect'] | 'unknown' | 'none';
 
 /**
  * A place relative to an element: names of children joined by `/`; `@name` at the end is an attribute, otherwise the
@@ -33,6 +39,8 @@ export interface ElementRow {
   kind: 'group' | 'session' | 'participant' | 'stream';
   /** False for RFC 7865's associations: they only add to what another element defines. */
   defines: boolean;
+  /** Tells whether a participant contributes, so that a missing `send` means silence (RFC 7865 section 6.8.1). */
+  tellsStreams?: true;
   facts: Places;
 }
 
@@ -45,8 +53,9 @@ export const ELEMENTS: readonly ElementRow[] = [
     facts: {
       id: ['@session_id', '@id'],
       groupId: ['group-ref', '@group'],
-      startedAt: ['start-time'],
-      stoppedAt: ['stop-time'],
+      sipSessionIds: ['sipsessionid'],
+      startedAt: ['start-time', 'associate-time'],
+      stoppedAt: ['stop-time', 'disassociate-time'],
     },
   },
   {
@@ -59,18 +68,25 @@ export const ELEMENTS: readonly ElementRow[] = [
       names: ['nameid/name'],
       sends: ['send/id', 'send'],
       receives: ['recv/id', 'recv'],
+      joins: ['associate-time'],
+      leaves: ['disassociate-time'],
     },
   },
   {
     element: 'participantsessionassoc',
     kind: 'participant',
     defines: false,
-    facts: { id: ['@participant_id'], joinedAt: ['associate-time'], leftAt: ['disassociate-time'] },
+    facts: {
+      id: ['@participant_id'],
+      joins: ['associate-time'],
+      leaves: ['disassociate-time'],
+    },
   },
   {
     element: 'participantstreamassoc',
     kind: 'participant',
     defines: false,
+    tellsStreams: true,
     facts: { id: ['@participant_id'], sends: ['send'], receives: ['recv'] },
   },
   {
@@ -110,6 +126,7 @@ export const BROADWORKS_ACD_FACTS = {
   userId: ['acd/acduserid'],
   name: ['acd/acdname'],
   number: ['acd/acdnumber'],
+  countryCode: ['acd/acdnumber/@countrycode'],
 } as const satisfies Places;
 
 /** The recorded user called (`origCall`) or was called (`termCall`). */
@@ -117,6 +134,30 @@ export const BROADWORKS_DIRECTIONS = [
   { element: 'calltype/origcall', direction: 'outgoing' },
   { element: 'calltype/termcall', direction: 'incoming' },
 ] as const;
+
+/**
+ * Elements of other vendors' extensions that identify the call, wherever they stand: Avaya's UCID as Oracle and
+ * AudioCodes pass it on, and the Genesys UUID.
+ */
+export const CORRELATION_ELEMENTS: readonly string[] = ['ucid', 'avayaucid', 'genesysuuid'];
+
+/** NetSapiens opens a new recording session at every turn of a call: one group, numbered. */
+export const NETSAPIENS_EXTENSION = 'netsapiensextension';
+
+export const NETSAPIENS_FACTS = {
+  groupId: ['group_id', 'groupid', '@group_id'],
+  groupSequence: ['groupseq', '@groupseq'],
+} as const satisfies Places;
+
+/** What participants are called that stand for the SRC itself until the real ones are known (Avaya SBCE). */
+export const PLACEHOLDER_USERS: readonly string[] = ['asbce'];
+
+/** Extensions whose content the vendor or the operator chooses (Ribbon, Metaswitch): it is not looked at. */
+export const OPAQUE_ELEMENTS: readonly string[] = [
+  'calldata',
+  'metaswitchrecordingmetadata',
+  NETSAPIENS_EXTENSION,
+];
 
 /** Elements that are known and hold nothing that a recording needs; the raw XML is kept anyway. */
 const KNOWN_BUT_UNUSED = [
@@ -126,10 +167,18 @@ const KNOWN_BUT_UNUSED = [
   'group/associate-time',
   'group/disassociate-time',
   'session/reason',
-  'session/sipsessionid',
   'sessionrecordingassoc/associate-time',
   'sessionrecordingassoc/disassociate-time',
+  'stream/associate-time',
+  'stream/content-type',
   'extensiondata',
+  // Oracle: headers of the call, and where it came in
+  'callerorig',
+  'callingparty',
+  'request-uri',
+  'realm',
+  'in-realm',
+  'header/value',
 ];
 
 /** Every element name of the table; any other deserves a warning. */
@@ -142,6 +191,8 @@ export const KNOWN_ELEMENTS: ReadonlySet<string> = new Set(
     ...[BROADWORKS_FACTS, BROADWORKS_REDIRECT_FACTS, BROADWORKS_ACD_FACTS].flatMap((facts) =>
       Object.values(facts),
     ),
+    CORRELATION_ELEMENTS,
+    OPAQUE_ELEMENTS,
     KNOWN_BUT_UNUSED,
   ]
     .flat()

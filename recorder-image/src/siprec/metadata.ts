@@ -5,31 +5,37 @@
  * the caller keeps the raw XML.
  */
 import type { BroadWorksData, Direction } from '../../../core/manifest.ts';
-import { telephoneNumber } from './aor.ts';
+import { bareAor, telephoneNumber } from './aor.ts';
 import {
   BROADWORKS_ACD_FACTS,
   BROADWORKS_DIRECTIONS,
   BROADWORKS_EXTENSION,
   BROADWORKS_FACTS,
   BROADWORKS_REDIRECT_FACTS,
+  CORRELATION_ELEMENTS,
   DATA_MODE,
   DIALECTS,
   type Dialect,
   ELEMENTS,
   type ElementRow,
   KNOWN_ELEMENTS,
+  NETSAPIENS_EXTENSION,
+  NETSAPIENS_FACTS,
+  OPAQUE_ELEMENTS,
+  PLACEHOLDER_USERS,
   type Place,
   type Places,
   RECORDING_ID,
 } from './dialects.ts';
-import type {
-  MetadataParticipant,
-  MetadataSession,
-  MetadataStream,
-  MetadataWarning,
-  RecordingMetadata,
+import {
+  emptyMetadata,
+  type MetadataParticipant,
+  type MetadataSession,
+  type MetadataStream,
+  type RecordingMetadata,
 } from './model.ts';
 import { readTime } from './time.ts';
+import type { MetadataWarning } from './warnings.ts';
 import { readXml, type XmlDocument, type XmlElement } from './xml.ts';
 
 /** RFC 7865 section 5.1 as registered (RFC 9806), and as the drafts and several SRCs write it. */
@@ -45,28 +51,21 @@ export const findMetadata = <Part extends { contentType: string; disposition?: {
   parts.find(({ contentType }) => METADATA_TYPES.includes(contentType)) ??
   parts.find(({ disposition }) => disposition?.type === 'recording-session');
 
-/** Reads one metadata document. Never throws: bad metadata gives what could be read, with warnings. */
-export function readMetadata(xml: Buffer): RecordingMetadata {
+/**
+ * Reads one metadata document. Never throws: bad metadata gives what could be read, with warnings.
+ * @param charset parameter of the part's Content-Type, if it has one
+ */
+export function readMetadata(xml: Buffer, charset?: string): RecordingMetadata {
   const warnings: MetadataWarning[] = [];
-  const document = readXml(xml, warnings);
-  if (!document)
-    return {
-      dialect: 'unknown',
-      dataMode: 'complete',
-      groups: [],
-      sessions: [],
-      participants: [],
-      streams: [],
-      direction: 'unknown',
-      warnings,
-    };
+  const document = readXml(xml, charset, warnings);
+  if (!document) return emptyMetadata('unknown', warnings);
   const { root } = document;
   warnUnknownElements(root, warnings);
   const entities = collectEntities(root, warnings);
   const dataMode = dataModeOf(root, warnings);
   if (dataMode === 'complete') warnUndefined(entities, warnings);
   const ofKind = (kind: ElementRow['kind']) => entities.filter((entity) => entity.kind === kind);
-  const extension = descendant(root, BROADWORKS_EXTENSION);
+  const extension = descendants(root, [BROADWORKS_EXTENSION])[0];
   const recordingId = valuesAt(root, RECORDING_ID)[0];
   return {
     dialect: dialectOf(document, warnings),
@@ -76,7 +75,8 @@ export function readMetadata(xml: Buffer): RecordingMetadata {
     sessions: ofKind('session').map((entity) => sessionOf(entity, warnings)),
     participants: ofKind('participant').map((entity) => participantOf(entity, warnings)),
     streams: ofKind('stream').map((entity) => streamOf(entity, warnings)),
-    ...(extension && { broadWorks: broadWorksOf(extension) }),
+    ...correlationOf(root),
+    ...(extension && { broadWorks: broadWorksOf(extension, warnings) }),
     direction: extension ? directionOf(extension) : 'unknown',
     warnings,
   };
@@ -102,46 +102,85 @@ interface Entity {
   id: string;
   /** False while only associations have named it. */
   defined: boolean;
-  facts: Record<string, Set<string>>;
+  /** An association has said what it sends, be it nothing. */
+  tellsStreams: boolean;
+  facts: Facts;
 }
 
+type Facts = Record<string, Set<string>>;
+
 function collectEntities(root: XmlElement, warnings: MetadataWarning[]): Entity[] {
-  const byId = new Map<string, Entity>();
+  const entities = new Map<string, Entity>();
   for (const element of root.children)
-    for (const { kind, defines, facts } of ELEMENTS.filter((row) => row.element === element.name)) {
+    for (const { kind, defines, tellsStreams, facts } of ELEMENTS.filter(
+      (row) => row.element === element.name,
+    )) {
       const read = readPlaces(element, facts);
       const sentId = read.id?.[0];
       if (sentId === undefined)
         warnings.push({ code: 'element-without-id', detail: `${element.name} has no id` });
+      const id = sentId ?? `${kind}-${entities.size + 1}`;
+      const known = entities.get(`${kind} ${id}`);
       // RFC 7865 section 6.10: an id names one element; two kinds with one id are two things all the same.
-      const id = sentId ?? `${kind}-${byId.size + 1}`;
-      const known = byId.get(`${kind} ${id}`);
-      if (defines && (known?.defined || isOtherKind(byId, kind, id)))
+      if (defines && (known?.defined || isOtherKind(entities, kind, id)))
         warnings.push({ code: 'duplicate-id', detail: `${kind} ${id}` });
-      const entity = known ?? { kind, id, defined: false, facts: {} };
+      if (defines && known?.defined) continue;
+      const entity = known ?? { kind, id, defined: false, tellsStreams: false, facts: {} };
       entity.defined ||= defines;
-      for (const [fact, values] of Object.entries(read))
-        entity.facts[fact] = addAll(entity.facts[fact] ?? new Set(), values);
-      byId.set(`${kind} ${id}`, entity);
+      entity.tellsStreams ||= tellsStreams === true && !hasEmptyReference(element);
+      addFacts(entity.facts, read);
+      entities.set(`${kind} ${id}`, entity);
     }
-  return [...byId.values()];
+  return reassignAssociations(withoutPlaceholders([...entities.values()], warnings), warnings);
 }
 
-function addAll(set: Set<string>, values: readonly string[]): Set<string> {
-  for (const value of values) set.add(value);
-  return set;
+function addFacts(facts: Facts, read: Readonly<Record<string, Iterable<string>>>): void {
+  for (const [fact, values] of Object.entries(read))
+    facts[fact] = new Set([...(facts[fact] ?? []), ...values]);
+}
+
+const withoutPlaceholders = (entities: readonly Entity[], warnings: MetadataWarning[]): Entity[] =>
+  entities.filter(({ id, facts: { aors = new Set<string>() } }) => {
+    const isPlaceholder = aors.size > 0 && [...aors].every((aor) => PLACEHOLDER_USERS.includes(userOf(aor)));
+    if (isPlaceholder) warnings.push({ code: 'placeholder-participant', detail: `participant ${id}` });
+    return !isPlaceholder;
+  });
+
+const userOf = (aor: string): string => bareAor(aor).split('@')[0] ?? '';
+
+/** A reference to a stream without id (Avaya SBCE): it is not silence. */
+const hasEmptyReference = ({ children }: XmlElement): boolean =>
+  children.some(({ text }) => text.trim() === '');
+
+const isOtherKind = (entities: ReadonlyMap<string, Entity>, kind: string, id: string): boolean =>
+  ELEMENTS.some((row) => row.kind !== kind && entities.get(`${row.kind} ${id}`)?.defined);
+
+/** Associations with the id of a stream belong to the participant without one, if there is exactly one such. */
+function reassignAssociations(entities: readonly Entity[], warnings: MetadataWarning[]): Entity[] {
+  const streamIds = entities.filter(({ kind }) => kind === 'stream').map(({ id }) => id);
+  const misdirected = entities.filter(({ id, defined }) => !defined && streamIds.includes(id));
+  for (const { id, facts } of misdirected) {
+    const [meant, ...others] = entities.filter(
+      ({ kind, defined, tellsStreams }) => kind === 'participant' && defined && !tellsStreams,
+    );
+    const isClear = meant !== undefined && others.length === 0;
+    const outcome = isClear ? `taken as that of participant ${meant.id}` : 'ignored';
+    warnings.push({ code: 'association-to-stream', detail: `association of stream ${id}, ${outcome}` });
+    if (!isClear) continue;
+    const { id: _, ...told } = facts;
+    addFacts(meant.facts, told);
+    meant.tellsStreams = true;
+  }
+  return entities.filter((entity) => !misdirected.includes(entity));
 }
 
 const first = (values: Iterable<string> = []): string | undefined => [...values][0];
 
-const isOtherKind = (byId: ReadonlyMap<string, Entity>, kind: string, id: string): boolean =>
-  ELEMENTS.some((row) => row.kind !== kind && byId.get(`${row.kind} ${id}`)?.defined);
-
-/** In a complete document, an association with something that it does not define. */
+/** In a complete document, an association with a participant that it does not define. */
 function warnUndefined(entities: readonly Entity[], warnings: MetadataWarning[]): void {
-  for (const { kind, id, defined } of entities)
+  for (const { id, defined } of entities)
     if (!defined)
-      warnings.push({ code: `unknown-${kind}-id`, detail: `${kind} ${id} is used but not defined` });
+      warnings.push({ code: 'unknown-participant-id', detail: `participant ${id} is used but not defined` });
 }
 
 function sessionOf({ id, facts }: Entity, warnings: MetadataWarning[]): MetadataSession {
@@ -151,27 +190,30 @@ function sessionOf({ id, facts }: Entity, warnings: MetadataWarning[]): Metadata
   return {
     id,
     ...(groupId && { groupId }),
+    sipSessionIds: [...(facts.sipSessionIds ?? [])],
     ...(startedAt && { startedAt }),
     ...(stoppedAt && { stoppedAt }),
   };
 }
 
-function participantOf({ id, facts }: Entity, warnings: MetadataWarning[]): MetadataParticipant {
+function participantOf(
+  { id, facts, tellsStreams }: Entity,
+  warnings: MetadataWarning[],
+): MetadataParticipant {
   const aors = [...(facts.aors ?? [])];
   const number = aors.map(telephoneNumber).find((candidate) => candidate !== undefined);
-  const joins = readTimes(facts.joinedAt, warnings);
-  const leaves = readTimes(facts.leftAt, warnings);
-  // RFC 7865 section 6.6: a participant may come back; it has left for good when every association has ended.
-  const hasLeft = leaves.length > 0 && leaves.length >= joins.length;
+  const streamIds = (told: Set<string> | undefined) => (told || tellsStreams ? [...(told ?? [])] : undefined);
+  const sendsStreamIds = streamIds(facts.sends);
+  const receivesStreamIds = streamIds(facts.receives);
   return {
     id,
     aors,
     names: [...(facts.names ?? [])],
     ...(number && { number }),
-    sendsStreamIds: [...(facts.sends ?? [])],
-    receivesStreamIds: [...(facts.receives ?? [])],
-    ...(joins[0] && { joinedAt: joins[0] }),
-    ...(hasLeft && { leftAt: leaves.at(-1) }),
+    ...(sendsStreamIds && { sendsStreamIds }),
+    ...(receivesStreamIds && { receivesStreamIds }),
+    joins: readTimes(facts.joins, warnings),
+    leaves: readTimes(facts.leaves, warnings),
   };
 }
 
@@ -194,11 +236,37 @@ function readTimes(texts: Iterable<string> = [], warnings: MetadataWarning[]): s
     .sort();
 }
 
-function broadWorksOf(extension: XmlElement): BroadWorksData {
+/** Ids of the call that extensions of other vendors carry. */
+function correlationOf(root: XmlElement): Pick<RecordingMetadata, 'correlationIds' | 'groupSequence'> {
+  const netSapiens = descendants(root, [NETSAPIENS_EXTENSION])[0];
+  const { groupId, groupSequence } = netSapiens ? firstOfEach(netSapiens, NETSAPIENS_FACTS) : {};
+  const ids = descendants(root, CORRELATION_ELEMENTS)
+    .map(({ text }) => correlationId(text))
+    .filter((id) => id !== '');
+  return {
+    correlationIds: [...new Set(groupId ? [groupId, ...ids] : ids)],
+    ...(groupSequence && /^\d{1,9}$/.test(groupSequence) && { groupSequence: Number(groupSequence) }),
+  };
+}
+
+/**
+ * One id in one form: without `;encoding=hex` and, for a UCID, without the protocol discriminator that Oracle leaves on
+ * it (RFC 7433 section 3.1) and AudioCodes takes off.
+ */
+const correlationId = (text: string): string =>
+  text
+    .replace(/;.*$/s, '')
+    .trim()
+    .replace(/^00(?=fa08[\da-f]{16}$)/i, '');
+
+function broadWorksOf(extension: XmlElement, warnings: MetadataWarning[]): BroadWorksData {
+  const facts = firstOfEach(extension, BROADWORKS_FACTS);
   const redirect = firstOfEach(extension, BROADWORKS_REDIRECT_FACTS);
   const acd = firstOfEach(extension, BROADWORKS_ACD_FACTS);
+  if (facts.recordingType !== undefined && facts.recordingType.toLowerCase() !== 'on')
+    warnings.push({ code: 'recording-type-not-on', detail: facts.recordingType.slice(0, 64) });
   return {
-    ...firstOfEach(extension, BROADWORKS_FACTS),
+    ...facts,
     ...(Object.keys(redirect).length > 0 && { redirect }),
     ...(Object.keys(acd).length > 0 && { acd }),
   };
@@ -245,20 +313,16 @@ const elementsAt = (element: XmlElement, path: string): XmlElement[] =>
       [element],
     );
 
-function descendant(element: XmlElement, name: string): XmlElement | undefined {
-  for (const child of element.children) {
-    const found = child.name === name ? child : descendant(child, name);
-    if (found) return found;
-  }
-  return undefined;
-}
+/** The elements of these names, wherever they stand, in the order of the document. */
+const descendants = ({ children }: XmlElement, names: readonly string[]): XmlElement[] =>
+  children.flatMap((child) => [...(names.includes(child.name) ? [child] : []), ...descendants(child, names)]);
 
 function warnUnknownElements(root: XmlElement, warnings: MetadataWarning[]): void {
   const names = new Set<string>();
   const visit = (element: XmlElement): void => {
     for (const child of element.children)
-      if (KNOWN_ELEMENTS.has(child.name)) visit(child);
-      else names.add(child.name.slice(0, 64));
+      if (!KNOWN_ELEMENTS.has(child.name)) names.add(child.name.slice(0, 64));
+      else if (!OPAQUE_ELEMENTS.includes(child.name)) visit(child);
   };
   visit(root);
   if (names.size > 0)

@@ -6,8 +6,9 @@
  */
 import type { Participant } from '../../../core/manifest.ts';
 import { type MLine, streamLabels } from '../sdp/offer.ts';
-import { bareAor } from './aor.ts';
-import type { MetadataParticipant, MetadataStream, MetadataWarning, RecordingMetadata } from './model.ts';
+import { bareAor, digitsOf, isLongSuffix } from './aor.ts';
+import { hasLeft, type MetadataParticipant, type MetadataStream, type RecordingMetadata } from './model.ts';
+import type { MetadataWarning } from './warnings.ts';
 
 export interface Parties {
   /** The recorded user first, where that can be told; otherwise in the document's order. */
@@ -36,7 +37,7 @@ export function mapParticipants(metadata: RecordingMetadata, mLines: readonly ML
   const labelsOf = new Map<MetadataParticipant, string[]>(
     ordered.map((participant) => [
       participant,
-      participant.sendsStreamIds
+      (participant.sendsStreamIds ?? [])
         .flatMap((id) => labelOfStream.get(id) ?? [])
         .filter((label) => labels.includes(label)),
     ]),
@@ -49,12 +50,13 @@ export function mapParticipants(metadata: RecordingMetadata, mLines: readonly ML
       });
   assignByPosition(metadata, labelsOf, labels, warnings);
 
-  for (const [{ id }, heardIn] of labelsOf)
-    if (heardIn.length === 0 && metadata.dataMode === 'complete')
+  for (const [{ id, sendsStreamIds }, heardIn] of labelsOf)
+    if (heardIn.length === 0 && sendsStreamIds?.length !== 0 && metadata.dataMode === 'complete')
       warnings.push({ code: 'participant-without-stream', detail: `participant ${id}` });
   const claimed = new Set([...labelsOf.values()].flat());
+  const isSomebodySilent = ordered.some(({ sendsStreamIds }) => sendsStreamIds?.length === 0);
   for (const label of labels)
-    if (!claimed.has(label) && metadata.dataMode === 'complete')
+    if (!claimed.has(label) && !isSomebodySilent && metadata.dataMode === 'complete')
       warnings.push({ code: 'stream-without-participant', detail: `stream ${label}` });
 
   if (recordedUser) warnWrongSide(metadata, recordedUser, labelsOf.get(recordedUser) ?? [], labels, warnings);
@@ -84,13 +86,14 @@ function mapStreams(
 }
 
 const unknownStreamIds = (
-  { sendsStreamIds }: MetadataParticipant,
+  { sendsStreamIds = [] }: MetadataParticipant,
   { streams }: RecordingMetadata,
 ): string[] => sendsStreamIds.filter((sent) => !streams.some(({ id }) => id === sent));
 
 /**
  * Participants whose `send` names no stream take, in order, the streams that nobody claims; a single stream is
- * everybody's. One without `send` does not speak, and is left alone, unless the document says of nobody what they send.
+ * everybody's. One without `send` does not speak, and is left alone, unless the document says of nobody what they send;
+ * whom it calls silent is silent.
  */
 function assignByPosition(
   metadata: RecordingMetadata,
@@ -98,13 +101,14 @@ function assignByPosition(
   labels: readonly string[],
   warnings: MetadataWarning[],
 ): void {
-  const nobodySends = metadata.participants.every(({ sendsStreamIds }) => sendsStreamIds.length === 0);
+  const nobodySends = metadata.participants.every(({ sendsStreamIds = [] }) => sendsStreamIds.length === 0);
   const guessAll = nobodySends && metadata.dataMode === 'complete';
   const claimed = new Set([...labelsOf.values()].flat());
   const free = labels.filter((label) => !claimed.has(label));
   const isSingle = labels.length === 1 && metadata.streams.length <= 1;
   for (const [participant, heardIn] of labelsOf) {
-    const isLost = guessAll || unknownStreamIds(participant, metadata).length > 0;
+    const isLost =
+      (guessAll && !participant.sendsStreamIds) || unknownStreamIds(participant, metadata).length > 0;
     if (heardIn.length > 0 || !isLost) continue;
     const label = isSingle ? labels[0] : free.shift();
     if (label === undefined) continue;
@@ -142,14 +146,6 @@ function recordedUserOf({
   return undefined;
 }
 
-/** Shorter numbers, as extensions, can end alike by chance. */
-const MIN_COMMON_DIGITS = 7;
-
-const digitsOf = (number = ''): string => number.replace(/\D/g, '');
-
-const isLongSuffix = (one: string, other: string): boolean =>
-  Math.min(one.length, other.length) >= MIN_COMMON_DIGITS && (one.endsWith(other) || other.endsWith(one));
-
 /** In dual mode the recorded user speaks in label 1; the document is believed, but somebody should know. */
 function warnWrongSide(
   { streams }: RecordingMetadata,
@@ -182,15 +178,15 @@ function labelOneFirst(metadata: RecordingMetadata, participants: Participant[])
     : participants;
 }
 
-const toParticipant = (
-  { id, aors, names, number, joinedAt, leftAt }: MetadataParticipant,
-  heardIn: readonly string[],
-): Participant => ({
-  id,
-  aors,
-  names,
-  ...(number && { number }),
-  streamLabels: [...new Set(heardIn)],
-  ...(joinedAt && { joinedAt }),
-  ...(leftAt && { leftAt }),
-});
+const toParticipant = (participant: MetadataParticipant, heardIn: readonly string[]): Participant => {
+  const { id, aors, names, number, joins, leaves } = participant;
+  return {
+    id,
+    aors,
+    names,
+    ...(number && { number }),
+    streamLabels: [...new Set(heardIn)],
+    ...(joins[0] && { joinedAt: joins[0] }),
+    ...(hasLeft(participant) && { leftAt: leaves.at(-1) }),
+  };
+};

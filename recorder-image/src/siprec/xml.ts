@@ -5,7 +5,8 @@
  * itself and character references are decoded, here. Names lose their prefix and become lower case (`dialects.ts`).
  */
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
-import type { MetadataWarning } from './model.ts';
+import { decodeXml } from './charset.ts';
+import type { MetadataWarning, MetadataWarningCode } from './warnings.ts';
 
 const MAX_BYTES = 64 * 1024;
 const MAX_DEPTH = 32;
@@ -37,16 +38,21 @@ const ATTRIBUTES = ':@';
 
 /**
  * Reads a document. A document that is cut, too large, too deep or not well-formed gives what can be read of it.
- * @param warnings receives `metadata-too-large`, `-too-deep`, `-too-many-elements`, `-not-well-formed`, `-unreadable`
+ * @param charset of the part's Content-Type
+ * @param warnings receives the codes that begin with `metadata-`, and those of `decodeXml`
  * @returns undefined if there is no element at all, or the text cannot be read
  */
-export function readXml(xml: Buffer, warnings: MetadataWarning[]): XmlDocument | undefined {
+export function readXml(
+  xml: Buffer,
+  charset: string | undefined,
+  warnings: MetadataWarning[],
+): XmlDocument | undefined {
   if (xml.length > MAX_BYTES)
     warnings.push({
       code: 'metadata-too-large',
       detail: `${xml.length} bytes, only the first ${MAX_BYTES} are read`,
     });
-  const text = new TextDecoder().decode(xml.subarray(0, MAX_BYTES)).trim();
+  const text = decodeXml(xml.subarray(0, MAX_BYTES), charset, warnings).trim();
   try {
     // A document that was cut inside a tag is read up to the last whole tag.
     const nodes: OrderedNode[] = newParser().parse(text.slice(0, text.lastIndexOf('>') + 1));
@@ -55,6 +61,10 @@ export function readXml(xml: Buffer, warnings: MetadataWarning[]): XmlDocument |
       warnings.push({ code: 'metadata-unreadable', detail: 'no XML element in it' });
       return undefined;
     }
+    const rootName = nameOf(rootNode);
+    const isEmpty = (rootNode[rootName] as OrderedNode[]).length === 0;
+    if (!isEmpty && text.lastIndexOf('</') !== text.lastIndexOf(`</${rootName}`))
+      warnings.push({ code: 'metadata-cut', detail: `no end of ${rootName.slice(0, 64)}` });
     const problem = XMLValidator.validate(text);
     if (problem !== true)
       warnings.push({
@@ -149,6 +159,6 @@ const decoded = (text: string): string =>
     return codePoint > 0 && codePoint <= 0x10ffff ? String.fromCodePoint(codePoint) : whole;
   });
 
-function warnOnce(warnings: MetadataWarning[], code: string, detail: string): void {
+function warnOnce(warnings: MetadataWarning[], code: MetadataWarningCode, detail: string): void {
   if (!warnings.some((warning) => warning.code === code)) warnings.push({ code, detail });
 }

@@ -17,8 +17,10 @@ import {
 import { assembleInWorker } from '../media/assemble.ts';
 import { chooseCodec } from '../sdp/codecs.ts';
 import { type MLine, readOffer } from '../sdp/offer.ts';
+import { participantsFromHeaders } from '../siprec/headers.ts';
 import { readMetadata } from '../siprec/metadata.ts';
-import { buildManifest, journalsOf, type ReceivedMetadata } from './manifest-builder.ts';
+import type { SessionMessage } from '../siprec/timeline.ts';
+import { buildManifest, journalsOf } from './manifest-builder.ts';
 import { eventsOf, readSessionRecord, type SessionRecord } from './session-record.ts';
 import { type UploadTarget, uploadRecording } from './uploader.ts';
 
@@ -81,7 +83,7 @@ async function describe(directory: string, recorderVersion: string): Promise<Man
   const manifest = buildManifest({
     record,
     recorderVersion,
-    documents: await readDocuments(directory, record),
+    messages: await readMessages(directory, record),
     journals,
     streams,
     ...(audio && { audio: { ...audio, file: AUDIO_FILE } }),
@@ -91,20 +93,22 @@ async function describe(directory: string, recorderVersion: string): Promise<Man
   return manifest;
 }
 
-/** Every metadata document, with the m-lines of the offer that was in force when it came or that came with it. */
-async function readDocuments(directory: string, record: SessionRecord): Promise<ReceivedMetadata[]> {
-  const documents: ReceivedMetadata[] = [];
-  let mLines: readonly MLine[] = [];
+/** The requests of the session that brought an offer, metadata or both; those of one request have the same time. */
+async function readMessages(directory: string, record: SessionRecord): Promise<SessionMessage[]> {
+  const messages: SessionMessage[] = [];
+  const messageAt = (at: string): SessionMessage => {
+    if (messages.at(-1)?.at !== at) messages.push({ at });
+    return messages.at(-1) as SessionMessage;
+  };
   for (const event of record.events) {
-    if (event.type === 'offer') mLines = readOffer(event.sdp).mLines.map(withRefusal);
+    if (event.type === 'offer') messageAt(event.at).mLines = readOffer(event.sdp).mLines.map(withRefusal);
     if (event.type === 'metadata')
-      documents.push({
-        at: event.at,
-        metadata: readMetadata(await readFile(join(directory, event.file))),
-        mLines,
-      });
+      messageAt(event.at).metadata = readMetadata(await readFile(join(directory, event.file)), event.charset);
   }
-  return documents;
+  const [first] = messages;
+  const { partyHeaders } = record.opened;
+  if (first && !first.metadata && partyHeaders) first.metadata = participantsFromHeaders(partyHeaders);
+  return messages;
 }
 
 /** An m-line that was refused carries nobody's voice. */

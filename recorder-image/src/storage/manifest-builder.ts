@@ -4,15 +4,14 @@ import {
   MANIFEST_VERSION,
   type Manifest,
   type ManifestFile,
-  type Participant,
   type RecordedStream,
   type RecordingStatus,
   type Warning,
 } from '../../../core/manifest.ts';
 import type { AssembledAudio, AssembledStream } from '../media/assemble.ts';
-import type { MLine } from '../sdp/offer.ts';
-import type { MetadataStream, RecordingMetadata } from '../siprec/model.ts';
-import { mapParticipants } from '../siprec/parties.ts';
+import { callFactsOf } from '../siprec/identity.ts';
+import type { RecordingMetadata } from '../siprec/model.ts';
+import { type SessionMessage, type Story, type StreamStory, tellStory } from '../siprec/timeline.ts';
 import {
   type ClosedStreamCounters,
   eventsOf,
@@ -27,21 +26,16 @@ const NO_TENANT = 'unassigned';
 /** One journal of the recording. `codecs` are all that its m-line ever had. */
 export interface RecordedJournal {
   journal: string;
+  mLine: number;
   label: string;
   codecs: Map<number, 'PCMU' | 'PCMA'>;
-}
-
-/** A metadata document with the m-lines that were in force when it came. */
-export interface ReceivedMetadata {
-  at: string;
-  metadata: RecordingMetadata;
-  mLines: readonly MLine[];
 }
 
 export interface ManifestInput {
   record: SessionRecord;
   recorderVersion: string;
-  documents: ReceivedMetadata[];
+  /** In the order of their arrival. */
+  messages: SessionMessage[];
   journals: RecordedJournal[];
   /** In the order of `journals`. */
   streams: AssembledStream[];
@@ -52,8 +46,8 @@ export interface ManifestInput {
 /** The journals of a session record, in the order in which their streams appeared: the channels of the audio. */
 export function journalsOf(record: SessionRecord): RecordedJournal[] {
   const journals = new Map<string, RecordedJournal>();
-  for (const { journal, label, codecs } of eventsOf(record, 'stream')) {
-    const known = journals.get(journal) ?? { journal, label, codecs: new Map() };
+  for (const { journal, mLine, label, codecs } of eventsOf(record, 'stream')) {
+    const known = journals.get(journal) ?? { journal, mLine, label, codecs: new Map() };
     for (const [payloadType, codec] of Object.entries(codecs)) known.codecs.set(Number(payloadType), codec);
     journals.set(journal, known);
   }
@@ -61,15 +55,16 @@ export function journalsOf(record: SessionRecord): RecordedJournal[] {
 }
 
 export function buildManifest(input: ManifestInput): Manifest {
-  const { record, documents, audio } = input;
+  const { record, messages, audio } = input;
   const { opened } = record;
   const closed = eventsOf(record, 'closed').at(-1);
-  const first = (documents.find(isReadable) ?? documents[0])?.metadata;
-  const timeline = participantsOver(documents);
-  const warnings = [...recordWarnings(record), ...documentWarnings(documents), ...timeline.warnings];
-  const streams = input.journals.map((journal, i) =>
-    toStream(journal, i, input.streams[i] as AssembledStream, closed?.counters[journal.journal]),
-  );
+  const documents = messages.flatMap(({ metadata }) => metadata ?? []);
+  const first = documents.find(saysAnything) ?? documents[0];
+  const story = tellStory(messages);
+  const streams = input.journals.map((journal, i) => ({
+    ...toStream(journal, i, input.streams[i] as AssembledStream, closed?.counters[journal.journal]),
+    carried: storyOf(journal, input.journals, story)?.carried,
+  }));
   const lastHeard = Math.max(...input.streams.map(({ lastPacketAt = 0 }) => lastPacketAt));
   const startedAt = eventsOf(record, 'answered')[0]?.at ?? opened.at;
   const endedAt = closed?.at ?? new Date(Math.max(lastHeard, Date.parse(startedAt))).toISOString();
@@ -93,7 +88,7 @@ export function buildManifest(input: ManifestInput): Manifest {
     call: identityOf(opened, documents),
     direction: first?.direction ?? 'unknown',
     metadataDialect: first?.dialect ?? 'none',
-    participants: timeline.participants,
+    participants: story.participants,
     broadWorks: first?.broadWorks,
     audio: audio && {
       file: audio.file,
@@ -104,10 +99,27 @@ export function buildManifest(input: ManifestInput): Manifest {
       encoding: audio.encoding,
     },
     streams,
-    warnings,
+    holds: story.holds,
+    transfers: story.transfers,
+    warnings: [...recordWarnings(record), ...story.warnings],
     files: input.files,
   };
 }
+
+/** The n-th stream of an m-line is the n-th of that m-line in the story; labels may repeat after a removal. */
+function storyOf(
+  journal: RecordedJournal,
+  journals: RecordedJournal[],
+  { streams }: Story,
+): StreamStory | undefined {
+  const ofMLine = <Row extends { mLine: number }>(rows: readonly Row[]): Row[] =>
+    rows.filter(({ mLine }) => mLine === journal.mLine);
+  return ofMLine(streams)[ofMLine(journals).indexOf(journal)];
+}
+
+/** A document that could not be read, or the guess from SIP headers, says less than any other. */
+const saysAnything = ({ dialect, participants, streams }: RecordingMetadata): boolean =>
+  dialect !== 'none' && (participants.length > 0 || streams.length > 0);
 
 function toStream(
   { label, codecs }: RecordedJournal,
@@ -165,65 +177,18 @@ function statusOf(
 }
 
 /** The first document identifies the call; ids that later ones bring (a redirection) join it to others. */
-function identityOf(opened: SessionRecord['opened'], documents: ReceivedMetadata[]): Manifest['call'] {
-  const identities = (documents.length > 0 ? documents : [undefined]).map((document) =>
-    callIdentity({
-      broadWorks: document?.metadata.broadWorks,
-      correlationHeader: opened.correlationHeader,
-      groupIds: document?.metadata.groups.map(({ id }) => id),
-      sessionIds: document?.metadata.sessions.map(({ id }) => id),
-      sipCallId: opened.sipCallId,
-    }),
-  );
+function identityOf(opened: SessionRecord['opened'], documents: RecordingMetadata[]): Manifest['call'] {
+  const { correlationHeader, sipCallId } = opened;
+  const identify = (metadata?: RecordingMetadata) =>
+    callIdentity({ ...(metadata && callFactsOf(metadata)), correlationHeader, sipCallId });
+  const first = identify(documents[0]);
   return {
-    callId: identities[0]?.callId ?? opened.sipCallId,
-    correlationIds: [...new Set(identities.flatMap(({ correlationIds }) => correlationIds))],
+    ...first,
+    correlationIds: [
+      ...new Set([first, ...documents.map(identify)].flatMap(({ correlationIds }) => correlationIds)),
+    ],
   };
 }
 
-/**
- * Everyone who was ever in the session. Each document tells who is there now; whoever a complete one no longer names,
- * or a partial one names without a stream, has left. BroadWorks renews all ids on a transfer, so that
- * people are told apart by address.
- */
-function participantsOver(documents: ReceivedMetadata[]): {
-  participants: Participant[];
-  warnings: Warning[];
-} {
-  const present = new Map<string, Participant>();
-  const warnings: Warning[] = [];
-  let streams: MetadataStream[] = [];
-  for (const { at, metadata, mLines } of documents.filter(isReadable)) {
-    // A partial document may name streams that an earlier one has described (RFC 7865 section 8.2).
-    const known = metadata.dataMode === 'partial' ? streams : [];
-    streams = [...new Map([...known, ...metadata.streams].map((stream) => [stream.id, stream])).values()];
-    const { participants, warnings: found } = mapParticipants({ ...metadata, streams }, mLines);
-    warnings.push(...found.map((warning) => ({ ...warning, at })));
-    const named = new Set<string>();
-    for (const participant of participants) {
-      const who = participant.aors[0] ?? participant.id;
-      const before = present.get(who);
-      const left = metadata.dataMode === 'partial' && participant.streamLabels.length === 0;
-      named.add(who);
-      present.set(who, {
-        ...participant,
-        streamLabels: left && before ? before.streamLabels : participant.streamLabels,
-        joinedAt: before?.joinedAt ?? participant.joinedAt ?? at,
-        leftAt: participant.leftAt ?? (left ? at : undefined),
-      });
-    }
-    if (metadata.dataMode === 'complete')
-      for (const [who, participant] of present) if (!named.has(who)) participant.leftAt ??= at;
-  }
-  return { participants: [...present.values()], warnings };
-}
-
-/** What holds nothing does not tell that everybody has left. */
-const isReadable = ({ metadata }: ReceivedMetadata): boolean =>
-  metadata.participants.length > 0 || metadata.streams.length > 0;
-
 const recordWarnings = (record: SessionRecord): Warning[] =>
   eventsOf(record, 'warning').map(({ at, code, detail }) => ({ at, code, detail }));
-
-const documentWarnings = (documents: ReceivedMetadata[]): Warning[] =>
-  documents.flatMap(({ at, metadata }) => metadata.warnings.map((warning) => ({ ...warning, at })));

@@ -26,6 +26,13 @@ const countersSchema = z.object({
 });
 export type ClosedStreamCounters = z.infer<typeof countersSchema>;
 
+const partyHeadersSchema = z.object({
+  from: z.string(),
+  to: z.string(),
+  pAssertedIdentity: z.string().optional(),
+  remotePartyId: z.string().optional(),
+});
+
 export const sessionEventSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('opened'),
@@ -39,10 +46,12 @@ export const sessionEventSchema = z.discriminatedUnion('type', [
     sourceAddress: z.string(),
     sipCallId: z.string(),
     correlationHeader: z.string().optional(),
+    /** Headers of the INVITE that name people, for SRCs that send no metadata. */
+    partyHeaders: partyHeadersSchema.optional(),
   }),
   z.object({ type: z.literal('offer'), at, sdp: z.string() }),
-  /** A metadata document as received, in a file of its own. */
-  z.object({ type: z.literal('metadata'), at, file: z.string() }),
+  /** A metadata document as received, in a file of its own; `at` is that of the offer in the same request. */
+  z.object({ type: z.literal('metadata'), at, file: z.string(), charset: z.string().optional() }),
   /** A stream and its journal; told again, with the same index, when its codecs change. */
   z.object({
     type: z.literal('stream'),

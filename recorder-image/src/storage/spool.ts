@@ -91,12 +91,12 @@ export class SpoolEntry {
   }
 
   /** Keeps a metadata document as it was received, and its event. */
-  addMetadata(xml: Buffer, at: string): Promise<void> {
+  addMetadata(xml: Buffer, at: string, charset?: string): Promise<void> {
     const file = `metadata-${++this.#documents}.xml`;
     return this.#inOrder(async () => {
       await writeFile(join(this.directory, file), xml, { mode: 0o600 });
       await this.#record.appendFile(
-        `${JSON.stringify({ type: 'metadata', at, file } satisfies SessionEvent)}\n`,
+        `${JSON.stringify({ type: 'metadata', at, file, charset } satisfies SessionEvent)}\n`,
       );
     });
   }

@@ -196,7 +196,9 @@ describe('unusual beginnings and ends', () => {
       status: 'complete',
       tenant: 'unassigned',
       metadataDialect: 'none',
-      participants: [],
+      // The From header is all that names anybody.
+      participants: [{ number: call.facts.recordedUser.number, streamLabels: ['1'] }],
+      warnings: expect.arrayContaining([expect.objectContaining({ code: 'no-metadata' })]),
       call: { callId: call.facts.extTrackingId }, // of the header
     });
     expect(audioOf(recording, call.speakers, 1000).problems).toEqual([]);

@@ -1,9 +1,9 @@
-import type { MetadataWarning } from '../../../recorder-image/src/siprec/model.ts';
+import type { MetadataWarning } from '../../../recorder-image/src/siprec/warnings.ts';
 import { readXml, type XmlElement } from '../../../recorder-image/src/siprec/xml.ts';
 
 function read(text: string) {
   const warnings: MetadataWarning[] = [];
-  const document = readXml(Buffer.from(text), warnings);
+  const document = readXml(Buffer.from(text), undefined, warnings);
   return { document, codes: warnings.map(({ code }) => code) };
 }
 
@@ -40,9 +40,13 @@ describe('readXml', () => {
     });
   });
 
+  it.each(['<a/>', '<a></a>', '<x:a><b/></x:a>', '<a><b/></a><!-- end -->'])('finds %s whole', (text) => {
+    expect(read(text).codes).toEqual([]);
+  });
+
   it('reads what is there of a document that was cut', () => {
     const { document, codes } = read('<a><b>1</b><c>2</c><d at');
-    expect(codes).toEqual(['metadata-not-well-formed']);
+    expect(codes).toEqual(['metadata-cut', 'metadata-not-well-formed']);
     expect(document?.root.children.map(({ name }) => name)).toEqual(['b', 'c']);
   });
 
@@ -60,7 +64,7 @@ describe('readXml', () => {
     expect(many.document?.root.children.length).toBe(1000);
 
     const large = read(`<a><b>1</b><c>${'x'.repeat(70_000)}</c></a>`);
-    expect(large.codes).toEqual(['metadata-too-large', 'metadata-not-well-formed']);
+    expect(large.codes).toEqual(['metadata-too-large', 'metadata-cut', 'metadata-not-well-formed']);
     expect(large.document?.root.children.map(({ name }) => name)).toEqual(['b', 'c']);
   });
 
