@@ -64,12 +64,22 @@ const service = z.strictObject({
     .min(1, 'name at least one transport: udp, tcp'),
 });
 
+/**
+ * What kind of SRC a source is:
+ * `broadworks`: anything with an SDP offer is recorded, and the SRC is never asked for metadata;
+ * `rfc7866`: an INVITE without the marks of a recording session (`+sip.src` in Contact, `siprec` in Require) is refused;
+ * `generic`: anything with an SDP offer is recorded; as with `rfc7866`, missing metadata is asked for.
+ */
+export const SOURCE_PROFILES = ['broadworks', 'rfc7866', 'generic'] as const;
+export type SourceProfile = (typeof SOURCE_PROFILES)[number];
+
 /** One SRC; a recorder is given the same. */
 export const sourceSchema = z.strictObject({
   name: label('a source name'),
   networks: z.array(network).min(1, 'list the networks that its SIP and RTP come from'),
   /** Owner of what this SRC records; when absent, the service provider that BroadWorks names in the metadata. */
   tenant: label('a tenant').optional(),
+  profile: z.enum(SOURCE_PROFILES, 'write broadworks, rfc7866 or generic').default('broadworks'),
 });
 
 const replicationTarget = z.strictObject({

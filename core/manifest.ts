@@ -26,6 +26,19 @@ export const DIRECTIONS = ['outgoing', 'incoming', 'unknown'] as const;
 export type Direction = (typeof DIRECTIONS)[number];
 
 /** Something irregular that did not stop the recording. `code` is stable (kebab-case); `detail` is for people. */
+/**
+ * How a recording session ended: by the SRC's BYE, by the recorder (it was stopped), because its dialog was lost with
+ * the SIP server, because no RTP came for too long, at the longest time that a recording may take, or by a crash.
+ */
+export const RECORDING_ENDINGS = [
+  'bye',
+  'recorder',
+  'sip-server-lost',
+  'silence',
+  'ceiling',
+  'crash',
+] as const;
+
 export const warningSchema = z.object({ code: z.string(), detail: z.string(), at: timestamp });
 export type Warning = z.infer<typeof warningSchema>;
 
@@ -140,6 +153,14 @@ export const transferSchema = z.object({
 });
 export type Transfer = z.infer<typeof transferSchema>;
 
+/** A key pressed (RFC 4733): `*` for each digit where digits are masked. From sample 0; negative before the first audio. */
+export const dtmfSchema = z.object({
+  digit: z.string(),
+  atMs: z.number(),
+  durationMs: z.number().nonnegative(),
+});
+export type DtmfEvent = z.infer<typeof dtmfSchema>;
+
 /** One RTP stream. `channel` is its place in the audio file, from 0. Counts are packets. */
 export const streamSchema = z.object({
   label: z.string(),
@@ -151,15 +172,19 @@ export const streamSchema = z.object({
   lostPackets: z.number().int(),
   duplicatePackets: z.number().int(),
   foreignPackets: z.number().int(),
+  /** Encrypted under none of the keys that the SRC gave. */
+  unauthenticPackets: z.number().int().optional(),
   firstPacketAt: timestamp.optional(),
   lastPacketAt: timestamp.optional(),
   gaps: z.array(gapSchema),
+  dtmf: z.array(dtmfSchema).optional(),
   /** In order of time. */
   carried: z.array(carriedSchema).optional(),
 });
 export type RecordedStream = z.infer<typeof streamSchema>;
 
-export const FILE_ROLES = ['audio', 'metadata'] as const;
+/** `journal`: the packets of a stream whose audio could not be decoded (rtpdump). */
+export const FILE_ROLES = ['audio', 'metadata', 'journal'] as const;
 export const manifestFileSchema = z.object({
   name: z.string().regex(/^[A-Za-z0-9._-]+$/),
   role: z.enum(FILE_ROLES),
@@ -188,7 +213,7 @@ export const manifestSchema = z.object({
     sipCallId: z.string(),
     source: z.string(),
     sourceAddress: z.string(),
-    endedBy: z.enum(['bye', 'recorder', 'sip-server-lost', 'crash']),
+    endedBy: z.enum(RECORDING_ENDINGS),
   }),
   /** The communication session that this recording belongs to; recordings with one `callId` belong together. */
   call: z.object({

@@ -21,7 +21,7 @@ const address = z.union([z.ipv4(), z.ipv6()], 'write an IPv4 or IPv6 address');
 const variables = z.object({
   SIPREC_SLOT: text,
   SIPREC_CALL_CAPACITY: wholeNumber(1, 10_000),
-  /** The SRCs that may call, in JSON: `[{"name", "networks": [CIDR], "tenant"?}]`. */
+  /** The SRCs that may call, in JSON: `[{"name", "networks": [CIDR], "tenant"?, "profile"?}]`. */
   SIPREC_SOURCES: text
     .transform((json, context) => {
       try {
@@ -45,6 +45,10 @@ const variables = z.object({
   SIPREC_HEALTH_PORT: port.default(8080),
   /** Seconds that running recordings are given to end by themselves when the recorder is stopped. */
   SIPREC_DRAIN_SECONDS: wholeNumber(0, 86_400).default(7_200),
+  /** A recording without any RTP for so long, and not on hold, is over: SRCs die without a BYE. */
+  SIPREC_SILENCE_SECONDS: wholeNumber(1, 86_400).default(7_200),
+  /** No recording is longer. */
+  SIPREC_MAX_CALL_SECONDS: wholeNumber(1, 604_800).default(43_200),
   DRACHTIO_HOST: z.string().default('127.0.0.1'),
   DRACHTIO_PORT: port.default(9022),
   DRACHTIO_SECRET: text,

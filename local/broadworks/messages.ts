@@ -1,5 +1,6 @@
 /** The SIP requests of BroadWorks as a recording client, and of a client that follows RFC 7866 to the letter. */
 import { type Header, makeRequest, type SipRequest } from '../sip/message.ts';
+import type { Protocol } from '../sip/transport.ts';
 import type { Shape, SimulatedCall } from './call.ts';
 import { broadworksMetadata, rfc7865Metadata } from './metadata.ts';
 
@@ -9,7 +10,7 @@ const METHODS = 'ACK,BYE,CANCEL,INFO,INVITE,OPTIONS,PRACK,REFER,NOTIFY';
 export interface LocalContact {
   address: string;
   port: number;
-  transport: 'udp' | 'tcp';
+  transport: Protocol;
 }
 
 /** The Contact that marks a recording client: BroadWorks' own way, or the feature tag of RFC 7866 section 6.1.1. */

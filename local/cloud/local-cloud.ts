@@ -93,7 +93,11 @@ export class LocalCloudRun {
   async #step<T>(what: string, work: () => Promise<T>): Promise<T> {
     this.#stop.signal.throwIfAborted();
     const done = this.#options.onStep(what);
-    const result = await work();
+    const result = await work().catch((error) => {
+      throw refusedByEmulator(error)
+        ? new LocalCloudError(explainRefusal(what, error), { cause: error })
+        : error;
+    });
     done();
     return result;
   }
@@ -254,6 +258,13 @@ export class LocalCloudRun {
     return { address: HOST, port: server.port };
   }
 }
+
+/** The SDK's mark of an answer, as opposed to no answer. */
+const refusedByEmulator = (error: object): boolean => '$metadata' in error;
+
+const explainRefusal = (step: string, { name, message }: Error): string =>
+  `cannot ${step}: the AWS emulator answered ${name}: ${message}\n` +
+  'If the state is that of an older version, start again with --fresh (its recordings are lost) or another --state.';
 
 const portsOf = (ports: PortPlan, slotName: string) => {
   const slot = ports.slots.get(slotName);

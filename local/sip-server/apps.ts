@@ -17,7 +17,8 @@ const VERSION = 'v0.9.10';
 /** drachtio-server's receive buffer per application, which overwrites itself silently when it is full. */
 const DRACHTIO_BUFFER_BYTES = 12_228;
 
-const ROUTABLE_VERBS = new Set(
+/** The methods that an application can ask for, in lower case. */
+export const ROUTABLE_VERBS = new Set(
   'ack bye cancel info invite message notify options prack publish refer register subscribe update'.split(
     ' ',
   ),

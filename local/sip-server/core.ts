@@ -33,8 +33,22 @@ export interface Core {
 export const localOf = ({ layer }: Core, { protocol }: Peer): Local => ({
   protocol,
   address: layer.transport.address,
-  port: layer.transport.port,
+  port: layer.transport.portOf(protocol),
 });
+
+/**
+ * Forgets a dialog. What its application has still to answer is answered with 500, as sofia-sip does when
+ * drachtio-server clears a dialog; RFC 3261 15.1.2 would have 487.
+ */
+export function endDialog({ dialogs, pending }: Core, dialog: OwnedDialog): void {
+  dialogs.remove(dialog);
+  for (const [id, request] of pending) {
+    if (request.dialog !== dialog) continue;
+    pending.delete(id);
+    request.stopWaiting();
+    request.transaction.respond(500);
+  }
+}
 
 export const fromNetwork = (message: SipMessage, peer: Peer): SipOnTheWire => ({
   source: 'network',

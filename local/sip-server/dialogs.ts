@@ -26,13 +26,12 @@ export class OwnedDialog {
   peer: Peer;
   /** Body and type of our last SDP, for session refreshes. */
   localSdp: Buffer;
-  /** The INVITE whose 2xx waits for its ACK. */
-  awaitingAck: { seq: number; transactionId: string } | undefined;
   /** Our own INVITE that the application has still to acknowledge, or has acknowledged. */
   sentInvite: { seq: number; transaction: ClientTransaction } | undefined;
   readonly #timers = timers();
   readonly #timing: Timing;
-  #stopRetransmitting = () => {};
+  /** By CSeq, the INVITEs whose 2xx waits for its ACK: a re-INVITE may be answered before the ACK of the one before. */
+  readonly #awaitingAck = new Map<number, { transactionId: string; stops: (() => void)[] }>();
   #stopSessionTimer = () => {};
 
   constructor(parts: { id: string; sip: Dialog; app: App; peer: Peer; localSdp: Buffer; timing: Timing }) {
@@ -44,9 +43,9 @@ export class OwnedDialog {
     this.#timing = parts.timing;
   }
 
-  /** TCP: the connection that is there. UDP: where the route set or Contact says, if they say anything usable. */
+  /** TCP and TLS: the connection that is there. UDP: where the route set or Contact says, if they say anything usable. */
   get destination(): Peer {
-    if (this.peer.protocol === 'tcp') return this.peer;
+    if (this.peer.protocol !== 'udp') return this.peer;
     try {
       return uriDestination(this.sip.nextHop);
     } catch (error) {
@@ -56,32 +55,29 @@ export class OwnedDialog {
   }
 
   /**
-   * After a 2xx to INVITE. Over UDP it is sent again until the ACK, and after 64 T1 given up; over TCP
-   * drachtio-server does neither.
+   * After a 2xx to INVITE. Over UDP it is sent again until the ACK, and after 64 T1 given up; over TCP and
+   * TLS drachtio-server does neither.
    */
   awaitAck(transaction: ServerTransaction, seq: number, transactionId: string, onTimeout: () => void): void {
     const { t1Ms, t2Ms, t1x64Ms } = this.#timing;
-    this.awaitingAck = { seq, transactionId };
+    const stops: (() => void)[] = [];
+    this.#awaitingAck.set(seq, { transactionId, stops });
     if (transaction.source.protocol !== 'udp') return;
-    const stop = this.#timers.backingOff(t1Ms, t2Ms, () => transaction.retransmit());
-    const stopTimeout = this.#timers.after(t1x64Ms, () => {
-      stop();
-      this.awaitingAck = undefined;
-      onTimeout();
-    });
-    this.#stopRetransmitting = () => {
-      stop();
-      stopTimeout();
-    };
+    stops.push(
+      this.#timers.backingOff(t1Ms, t2Ms, () => transaction.retransmit()),
+      this.#timers.after(t1x64Ms, () => {
+        this.acknowledged(seq);
+        onTimeout();
+      }),
+    );
   }
 
   /** The ACK of that INVITE has come. Undefined if none is awaited, or its CSeq is another's; else the transaction id. */
   acknowledged(seq: number): string | undefined {
-    if (this.awaitingAck?.seq !== seq) return undefined;
-    const { transactionId } = this.awaitingAck;
-    this.awaitingAck = undefined;
-    this.#stopRetransmitting();
-    return transactionId;
+    const awaited = this.#awaitingAck.get(seq);
+    this.#awaitingAck.delete(seq);
+    for (const stop of awaited?.stops ?? []) stop();
+    return awaited?.transactionId;
   }
 
   /** (Re)starts the session timer: `onRefresh` at half time if the refresh is ours, else `onExpired` at its end. */

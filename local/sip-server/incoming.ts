@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { cseq, type SipRequest, toTag } from '../sip/message.ts';
 import type { ServerTransaction } from '../sip/transaction.ts';
 import type { Peer } from '../sip/transport.ts';
-import type { App } from './apps.ts';
-import { type Core, fromNetwork } from './core.ts';
+import { type App, ROUTABLE_VERBS } from './apps.ts';
+import { type Core, endDialog, fromNetwork, localOf } from './core.ts';
 import { dialogId, type OwnedDialog } from './dialogs.ts';
 import { restartSessionTimer } from './own-requests.ts';
 import { MIN_SESSION_SECONDS, sessionExpires } from './session-timer.ts';
@@ -27,17 +27,28 @@ function receiveNew(core: Core, transaction: ServerTransaction): void {
     transaction.respond(481);
     return;
   }
+  const verb = request.method.toLowerCase();
+  if (!ROUTABLE_VERBS.has(verb)) {
+    // RFC 3261 21.5.2; drachtio-server drops what it has no name for.
+    transaction.respond(501);
+    return;
+  }
   if (request.method === 'INVITE') transaction.respond(100);
-  const app = core.apps.select(request.method.toLowerCase());
+  const app = core.apps.select(verb);
   if (!app) {
     core.log.error({ method: request.method }, 'no application for this method');
     transaction.respond(503);
     return;
   }
   const id = waitForApp(core, transaction, app, undefined);
-  app.send(encodeNewRequest(fromNetwork(request, source), id, core.layer.transport));
+  app.send(encodeNewRequest(fromNetwork(request, source), id, localOf(core, source)));
 }
 
+/**
+ * Neither the order of CSeq (RFC 3261 12.2.2) nor an INVITE or UPDATE that overlaps another (14.2, RFC 3311 5.2) is
+ * looked at: drachtio-server and the nta layer of sofia-sip, which it stands on, hand both to the application. Only
+ * an UPDATE during an unanswered INVITE is answered before it, with 500 and Retry-After, by drachtio-srf.
+ */
 function receiveInDialog(core: Core, transaction: ServerTransaction): void {
   const { request, source } = transaction;
   const dialog = core.dialogs.ofRequest(request);
@@ -45,14 +56,7 @@ function receiveInDialog(core: Core, transaction: ServerTransaction): void {
     transaction.respond(481);
     return;
   }
-  const { seq } = cseq(request);
-  if (dialog.sip.remoteSeq !== undefined && seq < dialog.sip.remoteSeq) {
-    // RFC 3261 12.2.2
-    transaction.respond(500);
-    return;
-  }
-  dialog.sip.remoteSeq = seq;
-  if (request.method === 'BYE') core.dialogs.remove(dialog);
+  if (request.method === 'BYE') endDialog(core, dialog);
   if (!dialog.app.connected) {
     transaction.respond(481);
     return;

@@ -18,7 +18,7 @@ import type { Peer } from '../sip/transport.ts';
 import { newCallId, newTag } from '../sip/values.ts';
 import type { App } from './apps.ts';
 import { completeMessage, contact, ownHeaders, withContact } from './completion.ts';
-import { type Core, fromApplication, fromNetwork, localOf, type PendingRequest } from './core.ts';
+import { type Core, endDialog, fromApplication, fromNetwork, localOf, type PendingRequest } from './core.ts';
 import { dialogId, OwnedDialog } from './dialogs.ts';
 import { restartSessionTimer, terminate } from './own-requests.ts';
 import { answerSessionTimer } from './session-timer.ts';
@@ -140,7 +140,7 @@ function sendInDialog(core: Core, app: App, { id, sip }: SipFromApp, dialog: Own
         dialog.sentInvite = { seq: cseq(transaction.request).seq, transaction };
         if (body.length > 0) dialog.localSdp = body;
       }
-      if (method === 'BYE' && response.status >= 200) core.dialogs.remove(dialog);
+      if (method === 'BYE' && response.status >= 200) endDialog(core, dialog);
     },
   });
 }

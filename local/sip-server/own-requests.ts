@@ -1,7 +1,7 @@
 /** Requests that the server sends by itself: the BYE that ends a dead dialog, and session refreshes (RFC 4028). */
 import type { Header } from '../sip/message.ts';
 import { contact } from './completion.ts';
-import { type Core, fromApplication, localOf } from './core.ts';
+import { type Core, endDialog, fromApplication, localOf } from './core.ts';
 import type { OwnedDialog } from './dialogs.ts';
 import { MIN_SESSION_SECONDS, type SessionExpires, sessionExpires } from './session-timer.ts';
 import { encodeSip } from './wire.ts';
@@ -16,7 +16,7 @@ export function terminate(
   const bye = dialog.sip.request('BYE', [['Reason', `SIP ;cause=200 ;text="${why}"`]]);
   const { request, destination } = core.layer.request(bye, dialog.destination);
   dialog.app.send(encodeSip(fromApplication(request, destination), 'unsolicited', dialog.id));
-  core.dialogs.remove(dialog);
+  endDialog(core, dialog);
 }
 
 /** @param weRefresh whether the refresh is ours; else the dialog ends when theirs does not come in time */

@@ -2,12 +2,12 @@
  * The development SIP server: speaks drachtio-server's wire protocol to applications and SIP to the network, so that
  * drachtio-srf and the recorder run on a machine without drachtio/drachtio-server 0.9.10.
  *
- * A DEVELOPMENT TOOL, NEVER FOR PRODUCTION: no TLS, no limits against abuse, no proxying, no CDRs.
+ * A DEVELOPMENT TOOL, NEVER FOR PRODUCTION: no limits against abuse, no proxying, no CDRs.
  */
 import { type Logger, pino } from 'pino';
 import { type Timers, timers } from '../sip/timing.ts';
 import { TransactionLayer } from '../sip/transaction.ts';
-import { openTransport, type Protocol } from '../sip/transport.ts';
+import { openTransport, type Protocol, type TlsOptions } from '../sip/transport.ts';
 import { type Apps, listenForApps } from './apps.ts';
 import type { Core } from './core.ts';
 import { DialogTable } from './dialogs.ts';
@@ -15,8 +15,8 @@ import { receiveAck, receiveCancel, receiveRequest } from './incoming.ts';
 import { receiveFromApp } from './outgoing.ts';
 
 export interface SipServerOptions {
-  /** Where SIP comes in. Default 127.0.0.1, a port of the system's choice, UDP and TCP. */
-  sip?: { address?: string; port?: number; protocols?: readonly Protocol[] };
+  /** Where SIP comes in. Default 127.0.0.1, a port of the system's choice, UDP and TCP, no TLS. */
+  sip?: { address?: string; port?: number; protocols?: readonly ('udp' | 'tcp')[]; tls?: TlsOptions };
   /** Where applications connect. Default 127.0.0.1 and a port of the system's choice. */
   admin?: { address?: string; port?: number };
   /** What applications authenticate with. Default `cymru`, as in drachtio's packaged configuration. */
@@ -28,7 +28,9 @@ export interface SipServerOptions {
 }
 
 export interface SipServer {
+  /** Of UDP and TCP. */
   sipPort: number;
+  tlsPort: number | undefined;
   adminPort: number;
   /** How many packets from the network were no usable SIP. */
   malformedCount(): number;
@@ -42,13 +44,16 @@ export interface SipServer {
  */
 export async function startSipServer(options: SipServerOptions = {}): Promise<SipServer> {
   const { sip = {}, admin = {}, secret = 'cymru', t1Ms, log = pino({ level: 'silent' }) } = options;
-  const protocols = sip.protocols ?? ['udp', 'tcp'];
+  const plain = sip.protocols ?? ['udp', 'tcp'];
   const transport = await openTransport({
     address: sip.address ?? '127.0.0.1',
     port: sip.port ?? 0,
-    protocols,
+    protocols: plain,
+    ...(sip.tls && { tls: sip.tls }),
   });
-  const hostports = () => protocols.map((name) => `${name}/${transport.address}:${transport.port}`).join(',');
+  const protocols: readonly Protocol[] = sip.tls ? [...plain, 'tls'] : plain;
+  const hostports = () =>
+    protocols.map((name) => `${name}/${transport.address}:${transport.portOf(name)}`).join(',');
   let apps: Apps;
   try {
     const { address = '127.0.0.1', port = 0 } = admin;
@@ -80,6 +85,7 @@ export async function startSipServer(options: SipServerOptions = {}): Promise<Si
     malformed++;
     log.warn({ err: error, source, malformed }, 'malformed SIP');
   });
+  transport.on('refused', (error) => log.warn({ err: error }, 'TLS connection refused'));
   apps.on('sip', (app, message) => receiveFromApp(core, app, message));
 
   let closing: Promise<void> | undefined;
@@ -92,6 +98,7 @@ export async function startSipServer(options: SipServerOptions = {}): Promise<Si
   };
   return {
     sipPort: transport.port,
+    tlsPort: transport.tlsPort,
     adminPort: apps.port,
     malformedCount: () => malformed,
     close: () => {

@@ -11,7 +11,7 @@ import {
   type SipRequest,
   type SipResponse,
 } from './message.ts';
-import type { Peer } from './transport.ts';
+import { defaultPort, type Peer, type Protocol } from './transport.ts';
 import { parseNameAddr, parseUri } from './values.ts';
 
 export class Dialog {
@@ -27,14 +27,9 @@ export class Dialog {
   readonly routeSet: readonly string[];
   /** CSeq of our last request. */
   localSeq: number;
-  /** CSeq of the other side's last request; undefined before the first. */
-  remoteSeq: number | undefined;
 
   private constructor(
-    parts: Pick<
-      Dialog,
-      'callId' | 'local' | 'remote' | 'remoteTarget' | 'routeSet' | 'localSeq' | 'remoteSeq'
-    >,
+    parts: Pick<Dialog, 'callId' | 'local' | 'remote' | 'remoteTarget' | 'routeSet' | 'localSeq'>,
   ) {
     this.callId = parts.callId;
     this.local = parts.local;
@@ -44,7 +39,6 @@ export class Dialog {
     this.remoteTarget = parts.remoteTarget;
     this.routeSet = parts.routeSet;
     this.localSeq = parts.localSeq;
-    this.remoteSeq = parts.remoteSeq;
   }
 
   /** From our request and its 2xx (or tagged 1xx). Without a usable Contact the To URI is the target. */
@@ -56,7 +50,6 @@ export class Dialog {
       remoteTarget: contactUri(response) ?? parseNameAddr(requiredHeader(response, 'To')).uri,
       routeSet: recordRoute(response).reverse(),
       localSeq: cseq(request).seq,
-      remoteSeq: undefined,
     });
   }
 
@@ -69,7 +62,6 @@ export class Dialog {
       remoteTarget: contactUri(request) ?? parseNameAddr(requiredHeader(request, 'From')).uri,
       routeSet: recordRoute(request),
       localSeq: 0,
-      remoteSeq: cseq(request).seq,
     });
   }
 
@@ -142,11 +134,13 @@ const recordRoute = (message: SipMessage): string[] =>
   headerValues(message, 'Record-Route').filter((route) => usable(route) !== undefined);
 
 /**
- * Where a `sip:` URI with an address leads without DNS (RFC 3263 4.1, 4.2): its transport or UDP, its port or
- * 5060. A host name is left to the system's resolver. @throws SipParseError if it is no SIP URI
+ * Where a `sip:` or `sips:` URI with an address leads without DNS (RFC 3263 4.1, 4.2): its transport or UDP, its port
+ * or the transport's own. A host name is left to the system's resolver. @throws SipParseError if it is no SIP URI
  */
 export function uriDestination(uri: string): Peer {
-  const { host, port = 5060, params } = parseUri(uri);
-  const protocol = params.get('transport')?.toLowerCase() === 'tcp' ? 'tcp' : 'udp';
-  return { protocol, address: host.replace(/^\[(.*)\]$/, '$1'), port };
+  const { scheme, host, port, params } = parseUri(uri);
+  // RFC 3261 26.2.2: a sips URI is reached over TLS, whatever transport it names below that.
+  const transport = scheme === 'sips' ? 'tls' : params.get('transport')?.toLowerCase();
+  const protocol: Protocol = transport === 'tcp' || transport === 'tls' ? transport : 'udp';
+  return { protocol, address: host.replace(/^\[(.*)\]$/, '$1'), port: port ?? defaultPort(protocol) };
 }

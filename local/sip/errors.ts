@@ -5,7 +5,7 @@ import type { SipRequest } from './message.ts';
  * Bytes that are not a SIP message we can work with.
  *
  * `request` is set when it was a request of which enough is readable to answer it with `status`
- * (RFC 3261 8.2: a top Via, From, To, Call-ID and CSeq are there).
+ * (RFC 3261 8.2.6: a usable top Via is there).
  */
 export class SipParseError extends Error {
   override readonly name = 'SipParseError';

@@ -2,7 +2,14 @@
 import { SipParseError } from './errors.ts';
 import { reasonPhrase } from './status.ts';
 import type { CSeq, Via } from './values.ts';
-import { parseCSeq, parseNameAddr, parseVia, splitOutsideQuotes } from './values.ts';
+import {
+  hasEmptyParam,
+  parseCSeq,
+  parseNameAddr,
+  parseRequestUri,
+  parseVia,
+  splitOutsideQuotes,
+} from './values.ts';
 
 /** One header line; the name in its long form, otherwise as written; the value unfolded and trimmed. */
 export type Header = readonly [name: string, value: string];
@@ -58,11 +65,12 @@ const sameName = (a: string, b: string): boolean => a.toLowerCase() === b.toLowe
 export const header = (message: SipMessage, name: string): string | undefined =>
   message.headers.find(([candidate]) => sameName(candidate, name))?.[1];
 
+const headerLines = (message: SipMessage, name: string): string[] =>
+  message.headers.filter(([candidate]) => sameName(candidate, name)).map(([, value]) => value);
+
 /** Every value of a list header (Via, Route, Contact, Allow...), over all its lines, split at the commas. */
 export const headerValues = (message: SipMessage, name: string): string[] =>
-  message.headers
-    .filter(([candidate]) => sameName(candidate, name))
-    .flatMap(([, value]) => splitOutsideQuotes(value, ','));
+  headerLines(message, name).flatMap((value) => splitOutsideQuotes(value, ','));
 
 /** As `header`, for what a valid message must have. @throws SipParseError if it is absent */
 export function requiredHeader(message: SipMessage, name: string): string {
@@ -83,7 +91,8 @@ export const toTag = (message: SipMessage): string | undefined => tagOf(message,
 
 // ---- parsing -----------------------------------------------------------------------------------------------
 
-const REQUEST_LINE = /^([!%'*+\-.\w`~]+) +(\S+) +SIP\/(\d+\.\d+)$/i;
+const METHOD = /^[!%'*+\-.\w`~]+(?= )/;
+const VERSION = / SIP\/(\d+\.\d+) *$/i;
 const STATUS_LINE = /^SIP\/(\d+\.\d+) +([1-6]\d\d)(?: +(.*))?$/i;
 const HEADER_LINE = /^([!%'*+\-.\w`~]+)[ \t]*:[ \t]*(.*)$/s;
 
@@ -97,27 +106,39 @@ export function findBody(bytes: Buffer): { headEnd: number; bodyStart: number } 
 
 type StartLine = { method: string; uri: string } | { status: number; reason: string };
 
-function parseStartLine(line: string): { startLine: StartLine; version: string } {
-  const status = STATUS_LINE.exec(line);
-  if (status?.[1] && status[2]) {
-    return {
-      startLine: { status: Number(status[2]), reason: (status[3] ?? '').trim() },
-      version: status[1],
-    };
-  }
-  const request = REQUEST_LINE.exec(line);
-  if (request?.[1] && request[2] && request[3]) {
-    return { startLine: { method: request[1], uri: request[2] }, version: request[3] };
-  }
-  throw new SipParseError(`not a SIP start line: ${line.slice(0, 80)}`);
+interface Problem {
+  text: string;
+  status: number;
 }
 
-/** Enough for an answer to find its way and be matched (RFC 3261 8.2.6). */
+/** A line of which method and version can be read is a request, and can be answered, whatever is wrong in between. */
+function parseStartLine(line: string): { startLine: StartLine; problem: Problem | undefined } {
+  const status = STATUS_LINE.exec(line);
+  if (status?.[1] && status[2]) {
+    const startLine = { status: Number(status[2]), reason: (status[3] ?? '').trim() };
+    return { startLine, problem: versionProblem(status[1]) };
+  }
+  const method = METHOD.exec(line)?.[0];
+  const version = VERSION.exec(line);
+  if (method === undefined || !version?.[1]) throw notStartLine(line);
+  const uri = line.slice(method.length, version.index).trim();
+  // RFC 3261 7.1: one space before the URI, one after it, none in it, none at the end.
+  const strict = !/\s/.test(uri) && line.length === `${method} ${uri} SIP/${version[1]}`.length;
+  const spacing = strict ? undefined : { text: notStartLine(line).message, status: 400 };
+  return { startLine: { method, uri }, problem: versionProblem(version[1]) ?? spacing };
+}
+
+const notStartLine = (line: string): SipParseError =>
+  new SipParseError(`not a SIP start line: ${line.slice(0, 80)}`);
+
+const versionProblem = (version: string): Problem | undefined =>
+  version === '2.0' ? undefined : { text: `SIP version ${version}`, status: 505 };
+
+/** Enough for an answer to find its way: RFC 4475 3.3.1 wants one even without From, To and Call-ID. */
 function answerable(message: SipMessage): { request?: SipRequest } {
   if (!isRequest(message) || message.method === 'ACK') return {};
   try {
     topVia(message);
-    for (const name of ['From', 'To', 'Call-ID', 'CSeq']) requiredHeader(message, name);
     return { request: message };
   } catch (error) {
     if (error instanceof SipParseError) return {};
@@ -129,20 +150,18 @@ function answerable(message: SipMessage): { request?: SipRequest } {
  * Start line and headers, without body; every problem found is in `problem`, so that a bad message
  * can still be answered. @throws SipParseError if not even the start line can be read
  */
-function parseHead(text: string): { message: SipMessage; problem?: { text: string; status: number } } {
+function parseHead(text: string): { message: SipMessage; problem: Problem | undefined } {
   const unfolded = text.replace(/\r?\n[ \t]+/g, ' ');
   const [first = '', ...lines] = unfolded.split(/\r?\n/);
-  const { startLine, version } = parseStartLine(first.trimEnd());
+  const { startLine, problem: startLineProblem } = parseStartLine(first);
   const headers: Header[] = [];
-  let problem: { text: string; status: number } | undefined;
-  if (version !== '2.0') problem = { text: `SIP version ${version}`, status: 505 };
+  let problem = startLineProblem;
   for (const line of lines) {
     const match = HEADER_LINE.exec(line);
     if (match?.[1]) headers.push([LONG_NAMES[match[1].toLowerCase()] ?? match[1], (match[2] ?? '').trim()]);
     else problem ??= { text: `not a header line: ${line.slice(0, 80)}`, status: 400 };
   }
-  const message = { ...startLine, headers, body: NO_BODY };
-  return problem ? { message, problem } : { message };
+  return { message: { ...startLine, headers, body: NO_BODY }, problem };
 }
 
 /** The declared body length in bytes; undefined without Content-Length. @throws SipParseError */
@@ -156,15 +175,28 @@ function declaredLength(message: SipMessage): number | undefined {
   return Number(value);
 }
 
+/** Of these a message has one (RFC 3261 7.3.1); which of several would count is nobody's to guess. */
+const SINGLE = ['From', 'To', 'Call-ID', 'CSeq'];
+
 /** The checks without which nothing above could work: RFC 3261 8.1.1's headers, except Max-Forwards. */
 function validate(message: SipMessage): void {
   topVia(message);
-  for (const name of ['From', 'To']) parseNameAddr(requiredHeader(message, name));
+  for (const name of SINGLE) {
+    requiredHeader(message, name);
+    if (headerLines(message, name).length > 1) throw new SipParseError(`more than one ${name} header`);
+  }
+  const addresses = [
+    ...['From', 'To'].map((name) => requiredHeader(message, name)),
+    ...headerValues(message, 'Contact').filter((contact) => contact !== '*'),
+  ];
+  for (const address of addresses) parseNameAddr(address);
+  for (const value of [headerValues(message, 'Via')[0] ?? '', ...addresses])
+    if (hasEmptyParam(value)) throw new SipParseError(`a semicolon without parameter: ${value}`);
   if (callId(message) === '') throw new SipParseError('empty Call-ID');
   const { method } = cseq(message);
-  if (isRequest(message) && method !== message.method) {
-    throw new SipParseError(`CSeq method ${method} in a ${message.method}`);
-  }
+  if (!isRequest(message)) return;
+  if (method !== message.method) throw new SipParseError(`CSeq method ${method} in a ${message.method}`);
+  parseRequestUri(message.uri);
 }
 
 /** Runs a check; its SipParseError then carries the request, if that can be answered. */
@@ -277,7 +309,11 @@ export function makeResponse(
     ? ['via', 'record-route', 'from', 'to', 'call-id', 'cseq']
     : ['via', 'from', 'to', 'call-id', 'cseq'];
   const headers = request.headers
-    .filter(([name]) => copied.includes(name.toLowerCase()))
+    .filter(([name], index) => {
+      const lower = name.toLowerCase();
+      const first = request.headers.findIndex(([other]) => other.toLowerCase() === lower) === index;
+      return copied.includes(lower) && (first || lower === 'via' || lower === 'record-route');
+    })
     .map(([name, value]): Header => {
       const needsTag = options.toTag !== undefined && sameName(name, 'To') && !/;\s*tag\s*=/i.test(value);
       return needsTag ? [name, `${value};tag=${options.toTag}`] : [name, value];

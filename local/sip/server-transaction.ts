@@ -9,7 +9,7 @@ import {
   topVia,
 } from './message.ts';
 import { type Timing, timers } from './timing.ts';
-import type { Peer } from './transport.ts';
+import { defaultPort, type Peer } from './transport.ts';
 import { newTag } from './values.ts';
 
 /** Why an answer did not arrive: nobody acknowledged a failure response, or it could not be sent. */
@@ -32,12 +32,12 @@ export interface ServerContext {
 type State = 'proceeding' | 'completed' | 'accepted' | 'confirmed' | 'terminated';
 
 /**
- * Where a response goes (RFC 3261 18.2.2, RFC 3581 4): over TCP back on the connection, over UDP to the source
+ * Where a response goes (RFC 3261 18.2.2, RFC 3581 4): over TCP and TLS back on the connection, over UDP to the source
  * port if the request asked for rport, else to the port in Via.
  */
 export function responseDestination(request: SipRequest, source: Peer): Peer {
   const via = topVia(request);
-  if (source.protocol === 'tcp' || via.params.has('rport')) return source;
+  if (source.protocol !== 'udp' || via.params.has('rport')) return source;
   return { ...source, port: via.port ?? 5060 };
 }
 
@@ -135,7 +135,7 @@ export class ServerTransaction {
   #send(bytes: Buffer): void {
     const { send } = this.#context;
     const { protocol, address } = this.source;
-    const { port = 5060 } = topVia(this.request);
+    const { port = defaultPort(protocol) } = topVia(this.request);
     send(this.#destination, bytes)
       .catch((error: SipTransportError) => {
         // RFC 3261 18.2.2: the connection is gone; the port in Via may take a new one.

@@ -50,7 +50,9 @@ function serverKey(request: SipRequest): string {
   const via = topVia(request);
   const branch = via.params.get('branch');
   const method = request.method === 'ACK' || request.method === 'CANCEL' ? 'INVITE' : request.method;
-  if (branch?.startsWith(BRANCH_COOKIE)) return [branch, via.host, via.port ?? 5060, method].join('|');
+  // RFC 4475 3.2.1: the cookie alone is no branch, and tells nobody apart.
+  if (branch?.startsWith(BRANCH_COOKIE) && branch !== BRANCH_COOKIE)
+    return [branch, via.host, via.port ?? 5060, method].join('|');
   // RFC 2543 peers: without To tag, which an ACK has and its INVITE has not.
   return [callId(request), fromTag(request), cseq(request).seq, via.host, via.port, branch, method].join('|');
 }
@@ -104,11 +106,11 @@ export class TransactionLayer extends EventEmitter<LayerEvents> {
 
   /** The request with a Via of ours on top and a new branch, for what is sent outside a transaction. */
   withVia(request: SipRequest, destination: Peer): SipRequest {
-    const { address, port } = this.transport;
+    const { address } = this.transport;
     const via: Via = {
       protocol: destination.protocol,
       host: address.includes(':') ? `[${address}]` : address,
-      port,
+      port: this.transport.portOf(destination.protocol),
       params: new Map([
         ['branch', newBranch()],
         ['rport', undefined],
@@ -204,17 +206,16 @@ export class TransactionLayer extends EventEmitter<LayerEvents> {
   }
 
   /** RFC 3261 17.1.4: a request whose connection is gone is reported at once, not after 32 seconds. */
-  #disconnected({ address, port }: Peer, cause: Error | undefined): void {
+  #disconnected({ protocol, address, port }: Peer, cause: Error | undefined): void {
     const error = new SipTransportError(
-      `connection to tcp ${address}:${port} is gone${cause ? `: ${cause.message}` : ''}`,
+      `connection to ${protocol} ${address}:${port} is gone${cause ? `: ${cause.message}` : ''}`,
       (cause as NodeJS.ErrnoException | undefined)?.code ?? 'ECONNRESET',
       cause,
     );
     for (const transaction of [...this.#clients.values()]) {
       const { destination } = transaction;
-      if (destination.protocol === 'tcp' && destination.address === address && destination.port === port) {
-        transaction.fail(error);
-      }
+      const same = destination.protocol === protocol && destination.address === address;
+      if (same && destination.port === port) transaction.fail(error);
     }
   }
 }

@@ -47,7 +47,13 @@ export const newTag = (): string => randomBytes(8).toString('hex');
 export const newCallId = (host: string): string => `${randomBytes(16).toString('hex')}@${host}`;
 
 /** Splits at a separator that stands outside quotes and angle brackets; parts are trimmed, empty ones dropped. */
-export function splitOutsideQuotes(text: string, separator: ',' | ';'): string[] {
+export const splitOutsideQuotes = (text: string, separator: ',' | ';'): string[] =>
+  allParts(text, separator).filter((part) => part !== '');
+
+/** Whether a semicolon has no parameter after it, which the grammar does not allow (RFC 4475 3.1.2.1). */
+export const hasEmptyParam = (value: string): boolean => allParts(value, ';').includes('');
+
+function allParts(text: string, separator: ',' | ';'): string[] {
   const parts: string[] = [];
   let quoted = false;
   let depth = 0;
@@ -66,7 +72,7 @@ export function splitOutsideQuotes(text: string, separator: ',' | ';'): string[]
     }
   }
   parts.push(text.slice(start));
-  return parts.map((part) => part.trim()).filter((part) => part !== '');
+  return parts.map((part) => part.trim());
 }
 
 /** `;a=1;b` to a map. The first of two equal names wins, so that a forged second tag changes nothing. */
@@ -95,32 +101,57 @@ function parseHostPort(text: string): { host: string; port?: number } {
 }
 
 /** A `sip:`, `sips:` or `tel:` URI (RFC 3261 19.1, RFC 3966). Header fields after `?` are dropped. */
-export function parseUri(text: string): Uri {
+export const parseUri = (text: string): Uri => splitUri(text).uri;
+
+/** As `parseUri`, for a Request-URI, where header fields are not allowed (RFC 3261 19.1.1, table 1). */
+export function parseRequestUri(text: string): Uri {
+  const { uri, headers } = splitUri(text);
+  if (headers !== undefined) throw new SipParseError(`header fields in a Request-URI: ${text}`);
+  return uri;
+}
+
+function splitUri(text: string): { uri: Uri; headers: string | undefined } {
   const match = /^([a-z][a-z0-9+.-]*):(.+)$/is.exec(text.trim());
   if (!match?.[1] || !match[2]) throw new SipParseError(`not a URI: ${text}`);
   const scheme = match[1].toLowerCase();
-  const rest = match[2].split('?', 1)[0] ?? '';
+  const rest = match[2];
   if (scheme !== 'sip' && scheme !== 'sips') {
     const [user = '', ...params] = rest.split(';');
-    return { scheme, user, host: '', params: parseParams(params.join(';')) };
+    return { uri: { scheme, user, host: '', params: parseParams(params.join(';')) }, headers: undefined };
   }
-  // The user part may itself hold semicolons (telephone-subscriber), so the last @ divides.
+  // The user part may itself hold semicolons (telephone-subscriber) and question marks, so the last @ divides.
   const at = rest.lastIndexOf('@');
-  const [hostPort = '', ...params] = rest.slice(at + 1).split(';');
+  const afterUser = rest.slice(at + 1);
+  const question = afterUser.indexOf('?');
+  const [hostPort = '', ...params] = (question < 0 ? afterUser : afterUser.slice(0, question)).split(';');
   const user = at < 0 ? {} : { user: rest.slice(0, at) };
-  return { scheme, ...user, ...parseHostPort(hostPort), params: parseParams(params.join(';')) };
+  return {
+    uri: { scheme, ...user, ...parseHostPort(hostPort), params: parseParams(params.join(';')) },
+    headers: question < 0 ? undefined : afterUser.slice(question + 1),
+  };
 }
 
-/** From, To, Contact, Route, Record-Route: `"Name" <uri>;params`, or an addr-spec whose parameters are the header's. */
+/** RFC 3261 25.1, and letters beyond ASCII, which peers write without quotes too. */
+const TOKENS = /^[!%'*+\-.\w`~\s\u0080-\uffff]*$/;
+
+/**
+ * From, To, Contact, Route, Record-Route: `"Name" <uri>;params`, or an addr-spec whose parameters are the header's.
+ * A name without quotes is made of tokens; a URI with a comma or question mark stands in angle brackets, and has no
+ * blanks there (RFC 3261 20, 20.10).
+ */
 export function parseNameAddr(text: string): NameAddr {
-  const match = /^\s*("(?:[^"\\]|\\.)*"|[^"<]*?)\s*<([^<>]*)>\s*(;.*)?$/s.exec(text);
+  const match = /^("(?:[^"\\]|\\.)*"\s*|[^"<]*)<([^<>\s]+)>\s*(;.*)?$/s.exec(text.trim());
   if (match?.[2]) {
-    const name = match[1]?.startsWith('"') ? match[1].slice(1, -1).replace(/\\(.)/gs, '$1') : match[1];
+    const beforeUri = (match[1] ?? '').trim();
+    const quoted = beforeUri.startsWith('"');
+    if (!quoted && !TOKENS.test(beforeUri)) throw new SipParseError(`not a name-addr: ${text}`);
+    const name = quoted ? beforeUri.slice(1, -1).replace(/\\(.)/gs, '$1') : beforeUri;
     const params = parseParams(match[3] ?? '');
-    return { ...(name ? { displayName: name } : {}), uri: match[2].trim(), params };
+    return { ...(name ? { displayName: name } : {}), uri: match[2], params };
   }
-  const [uri = '', ...params] = text.trim().split(';');
-  if (!/^[a-z][a-z0-9+.-]*:[^\s<>"]+$/i.test(uri)) throw new SipParseError(`not a name-addr: ${text}`);
+  const [written = '', ...params] = text.split(';');
+  const uri = written.trim();
+  if (!/^[a-z][a-z0-9+.-]*:[^\s<>",?]+$/i.test(uri)) throw new SipParseError(`not a name-addr: ${text}`);
   return { uri, params: parseParams(params.join(';')) };
 }
 

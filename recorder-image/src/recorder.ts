@@ -12,8 +12,8 @@ import { Srs } from './sip/srs.ts';
 import { Finisher, type RetryDelays } from './storage/finisher.ts';
 import { Spool } from './storage/spool.ts';
 
-/** How often recordings without a dialog are looked at. */
-const ORPHAN_CHECK_MS = 1_000;
+/** How often recordings are looked for that nobody will end. */
+const OVERDUE_CHECK_MS = 1_000;
 /** An S3 that says nothing for so long is down; the next try follows. */
 const S3_TIMEOUTS = { connectionTimeout: 5_000, socketTimeout: 15_000 };
 
@@ -87,7 +87,11 @@ export async function startRecorder(
       homeRegion: environment.AWS_REGION,
       callCapacity: environment.SIPREC_CALL_CAPACITY,
       sources: environment.SIPREC_SOURCES,
-      version: packageJson.version,
+      limits: {
+        silenceMs: environment.SIPREC_SILENCE_SECONDS * 1000,
+        orphanSilenceMs,
+        maxCallMs: environment.SIPREC_MAX_CALL_SECONDS * 1000,
+      },
     },
     {
       capture,
@@ -135,7 +139,7 @@ export async function startRecorder(
     },
     {
       onInvite: (invitation) => void srs.onInvite(invitation),
-      onOptions: (request, respond) => void srs.onOptions(request, respond),
+      onRequest: (request, respond) => void srs.onRequest(request, respond),
       onConnect: (listeningOn) => {
         sipServerConnected = true;
         logger.info({ listeningOn }, 'SIP server connected');
@@ -152,11 +156,9 @@ export async function startRecorder(
       onError: (error) => logger.error({ err: error }, 'SIP server cannot be used'),
     },
   );
-  const orphanCheck = setInterval(() => {
-    srs
-      .closeSilentOrphans(orphanSilenceMs)
-      .catch((error) => logger.error({ err: error }, 'orphan check failed'));
-  }, ORPHAN_CHECK_MS);
+  const overdueCheck = setInterval(() => {
+    srs.endOverdue().catch((error) => logger.error({ err: error }, 'overdue recordings not ended'));
+  }, OVERDUE_CHECK_MS);
 
   if (leftBehind.length > 0)
     logger.warn({ recordings: leftBehind.length }, 'recovering what the spool holds');
@@ -171,7 +173,7 @@ export async function startRecorder(
       const deadline = setTimeout(() => void srs.endAll(), ceilingMs);
       await srs.drain();
       clearTimeout(deadline);
-      clearInterval(orphanCheck);
+      clearInterval(overdueCheck);
       sip.disconnect();
       await Promise.race([finisher.idle(), delay(spoolFlushMs, undefined, { ref: false })]);
       await finisher.stop();

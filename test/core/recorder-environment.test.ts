@@ -28,7 +28,7 @@ describe('readRecorderEnvironment', () => {
     expect(readRecorderEnvironment({ ...NEEDED, HOME: 'ignored' })).toEqual({
       SIPREC_SLOT: 'use1-1',
       SIPREC_CALL_CAPACITY: 1000,
-      SIPREC_SOURCES: SOURCES,
+      SIPREC_SOURCES: [{ ...SOURCES[0], profile: 'broadworks' }],
       SIPREC_BUCKET: 'recordings',
       SIPREC_SPOOL: 'spool',
       SIPREC_MEDIA_ADDRESS: '127.0.0.1',
@@ -38,6 +38,8 @@ describe('readRecorderEnvironment', () => {
       SIPREC_HEALTH_ADDRESS: '0.0.0.0',
       SIPREC_HEALTH_PORT: 8080,
       SIPREC_DRAIN_SECONDS: 7200,
+      SIPREC_SILENCE_SECONDS: 7200,
+      SIPREC_MAX_CALL_SECONDS: 43_200,
       DRACHTIO_HOST: '127.0.0.1',
       DRACHTIO_PORT: 9022,
       DRACHTIO_SECRET: 'secret',

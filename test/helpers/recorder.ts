@@ -196,7 +196,7 @@ export async function runRecorderProcess(
 }
 
 /** A range of so many pairs of which every port is free, below those that the system gives out by itself. */
-async function freePortRange(pairs: number): Promise<{ min: number; max: number }> {
+export async function freePortRange(pairs: number): Promise<{ min: number; max: number }> {
   for (;;) {
     const min = 10_000 + 2 * Math.floor(Math.random() * 4_500);
     const sockets = Array.from({ length: 2 * pairs }, () => createSocket('udp4'));

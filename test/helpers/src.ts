@@ -174,10 +174,15 @@ export class SrcCall {
     const transaction = this.send(invite);
     const response = await finalOf(transaction);
     if (response.status !== 200) throw new Error(`INVITE: ${response.status} ${response.reason}`);
+    this.answered(transaction, response);
+    return response;
+  }
+
+  /** The INVITE has its 200: acknowledges it, and the call is up. */
+  answered(transaction: ClientTransaction, response: SipResponse): void {
     this.#dialog = Dialog.asClient(transaction.request, response);
     this.#acknowledge(transaction);
     this.aim(response.body.toString());
-    return response;
   }
 
   /** A request inside the dialog; a 2xx to an INVITE is acknowledged, and its answer is where media goes from then on. */
@@ -224,6 +229,8 @@ export class Speaker {
   codec: Codec;
   destination: RtpDestination | undefined;
   readonly frequenciesHz: number[];
+  /** Last on a packet's way out: encryption. */
+  protect = (packet: Buffer): Buffer => packet;
   readonly #socket: Socket;
   #sequence = 1_000;
   #packetTime = 0;
@@ -248,7 +255,7 @@ export class Speaker {
 
   /** Packets of 20 ms, one right after the other. */
   async send(packets: number): Promise<void> {
-    for (let packet = 0; packet < packets; packet++) await this.#send(this.#next());
+    for (let packet = 0; packet < packets; packet++) await this.#send(this.protect(this.#next()));
   }
 
   /** The network loses the next packets. */
@@ -268,6 +275,11 @@ export class Speaker {
     });
     this.#marker = false;
     return bytes;
+  }
+
+  /** Sends one packet made elsewhere, as it is. */
+  sendPacket(packet: Buffer): Promise<void> {
+    return this.#send(packet);
   }
 
   #send(packet: Buffer): Promise<void> {

@@ -2,37 +2,52 @@
  * From journals to one WAV file: one channel per stream, aligned in time.
  *
  * Sample 0 is the first audio on any stream, and the file ends with the last audio on any stream. G.711 is kept
- * byte for byte where all streams have the same law; where laws are mixed, the file holds 16-bit PCM. The journals
- * are read twice, first to learn what is in them, then to write it, so that memory does not grow with the call.
+ * byte for byte where all audio has the same law; otherwise the file holds 16-bit PCM at the highest sample rate
+ * among the codecs. The journals are read twice, first to learn what is in them, then to write it, so that memory
+ * does not grow with the call.
  *
  * What is missing is silence. Stretches over 20 ms are listed as gaps, with their cause:
  * `lost`: sequence numbers are missing;
  * `not-sent`: the sender left a pause, or another stream had audio before this one's first or after its last;
- * `crash`: the same after the last, in a journal whose end is not whole.
+ * `crash`: the same after the last, in a journal whose end is not whole;
+ * `undecoded`: the journal holds it, and it could not be decoded; the stream's `undecoded` tells why.
  */
 import { renameSync, rmSync } from 'node:fs';
 import type { Gap } from '../../../core/manifest.ts';
-import { G711_DECODE, G711_SAMPLE_RATE, G711_SILENCE, type G711Codec } from './g711.ts';
-import { MAX_UNLISTED_GAP, type PlacedAudio, type StreamReport, StreamTimeline } from './timeline.ts';
-import { assertWavFits, frameBytes, type WavEncoding, type WavFormat, WavWriter } from './wav.ts';
+import { CODECS, type CodecName } from '../sdp/codecs.ts';
+import { DECODERS } from './decode.ts';
+import { G711_SILENCE, type G711Codec } from './g711.ts';
+import { type Piece, type Track, writeAudio } from './mixdown.ts';
+import type { DtmfDigit } from './telephone-event.ts';
+import { samplesOfTicks, TICKS_PER_MS } from './ticks.ts';
+import {
+  MAX_UNLISTED_GAP,
+  type PayloadTypes,
+  type PlacedAudio,
+  type PlacedGap,
+  StreamTimeline,
+} from './timeline.ts';
+import { upsampler } from './upsample.ts';
+import { assertWavFits, frameBytes, type WavEncoding, type WavFormat } from './wav.ts';
 
 export { assembleInWorker } from './assemble-in-worker.ts';
+export type { DtmfDigit } from './telephone-event.ts';
 
-const SAMPLES_PER_MS = G711_SAMPLE_RATE / 1000;
-/** Samples per channel that are put together and written at once: one second. */
-const BLOCK_SAMPLES = G711_SAMPLE_RATE;
+const G711_ENCODING: Readonly<Record<G711Codec, WavEncoding>> = { PCMU: 'pcmu', PCMA: 'pcma' };
 
-export interface AssemblyStream {
+export interface AssemblyStream extends PayloadTypes {
   label: string;
   journalPath: string;
-  /** By payload type. Packets of other types count, but carry no audio. */
-  codecs: ReadonlyMap<number, G711Codec>;
 }
 
 export interface AssemblyJob {
   /** In the order of their channels. */
   streams: readonly AssemblyStream[];
   outPath: string;
+  /** Tell when a key was pressed, and not which: every digit is `*`. Tones in the audio, and the journal, keep them. */
+  maskDigits?: boolean;
+  /** Name or path of the program that decodes G.722 and G.729; default `ffmpeg`. */
+  ffmpeg?: string;
 }
 
 /** `startedAtMs` is the instant of sample 0, in milliseconds since the epoch. */
@@ -45,7 +60,7 @@ export interface AssembledAudio {
   encoding: WavEncoding;
 }
 
-/** Counts are RTP packets; times are milliseconds since the epoch; gaps count from sample 0. */
+/** Counts are RTP packets; times are milliseconds since the epoch; gaps and digits count from sample 0. */
 export interface AssembledStream {
   label: string;
   ssrcs: number[];
@@ -53,166 +68,198 @@ export interface AssembledStream {
   packets: number;
   lostPackets: number;
   duplicatePackets: number;
+  /** Encrypted under none of the keys that the offers gave. */
+  unauthenticPackets: number;
   firstPacketAt?: number;
   lastPacketAt?: number;
   gaps: Gap[];
   /** The journal's end was cut off or spoiled; all before it is used. */
   truncatedJournal: boolean;
+  dtmf: DtmfDigit[];
+  /** Some audio could not be decoded, for this reason: whoever needs it needs the journal. */
+  undecoded?: string;
 }
 
 export interface Assembly {
-  /** Absent if there was no audio on any stream; then there is no file. */
+  /** Absent if no stream had audio, or none could be decoded; then there is no file. */
   audio?: AssembledAudio;
   streams: AssembledStream[];
 }
 
-/** The stretch of one stream from its first to its last audio, in positions; empty if `start` >= `end`. */
+/** What a stream holds. Positions and durations are in ticks; `start` >= `end` if there is no audio. */
 interface Survey {
   start: number;
   end: number;
-  codecs: Set<G711Codec>;
-  report: StreamReport;
+  duration: number;
+  codecs: Set<CodecName>;
+  timeline: StreamTimeline;
+}
+
+/** What decoding a stream did not give. */
+interface Undecoded {
+  gaps: PlacedGap[];
+  reason: string | undefined;
 }
 
 /**
- * Assembles one recording. Synchronous and busy: the recorder calls `assembleInWorker`.
+ * Assembles one recording. Busy: the recorder calls `assembleInWorker`.
  * The file appears at `outPath` when it is whole; one that is there already is replaced.
  * @throws WavTooLargeError | NodeJS.ErrnoException
  */
-export function assemble({ streams, outPath }: AssemblyJob): Assembly {
-  const surveys = streams.map(survey);
+export async function assemble(job: AssemblyJob): Promise<Assembly> {
+  const surveys = job.streams.map(survey);
+  const undecoded = job.streams.map((): Undecoded => ({ gaps: [], reason: undefined }));
   const start = Math.min(...surveys.map((stream) => stream.start));
   const end = Math.max(...surveys.map((stream) => stream.end));
-  const hasAudio = start < end;
-  const assembled = streams.map(({ label }, index) => {
-    const { gaps: _, ssrcs, payloadTypes, ...report } = (surveys[index] as Survey).report;
-    return {
-      label,
-      ...report,
-      ssrcs: [...ssrcs],
-      payloadTypes: [...payloadTypes],
-      gaps: hasAudio ? gapsOf(surveys[index] as Survey, start, end) : [],
-    };
-  });
-  if (!hasAudio) return { streams: assembled };
+  const audio = start < end ? await writeFile(job, surveys, undecoded, start, end) : undefined;
+  const digitsFrom = audio === undefined ? firstArrival(surveys) : start;
+  return {
+    ...(audio && { audio }),
+    streams: job.streams.map(({ label }, index) => {
+      const { report, telephoneEvents } = (surveys[index] as Survey).timeline;
+      const { gaps, reason } = undecoded[index] as Undecoded;
+      return {
+        label,
+        ...report,
+        ssrcs: [...report.ssrcs],
+        payloadTypes: [...report.payloadTypes],
+        gaps: audio === undefined ? [] : gapsOf(surveys[index] as Survey, gaps, start, end),
+        dtmf: telephoneEvents.digits(digitsFrom, job.maskDigits ?? false),
+        ...(reason !== undefined && { undecoded: reason }),
+      };
+    }),
+  };
+}
 
-  const encoding = commonEncoding(surveys);
-  const format: WavFormat = { encoding, channels: streams.length, sampleRate: G711_SAMPLE_RATE };
-  assertWavFits(format, (end - start) * frameBytes(format));
-  const partPath = `${outPath}.part`;
+function survey(stream: AssemblyStream): Survey {
+  const timeline = new StreamTimeline(stream.journalPath, stream);
+  const codecs = new Set<CodecName>();
+  let start = Number.POSITIVE_INFINITY;
+  let end = Number.NEGATIVE_INFINITY;
+  let duration = 0;
+  for (const audio of timeline.audio()) {
+    start = Math.min(start, audio.position);
+    end = audio.end;
+    duration += audio.end - audio.position;
+    codecs.add(audio.codec);
+  }
+  return { start, end, duration, codecs, timeline };
+}
+
+/** In ticks; 0 if nothing has arrived. */
+function firstArrival(surveys: readonly Survey[]): number {
+  const arrivals = surveys.flatMap(({ timeline }) => timeline.report.firstPacketAt ?? []);
+  return arrivals.length === 0 ? 0 : Math.min(...arrivals) * TICKS_PER_MS;
+}
+
+function formatOf(surveys: readonly Survey[]): WavFormat {
+  const codecs = new Set(surveys.flatMap((stream) => [...stream.codecs]));
+  const sampleRate = Math.max(...Array.from(codecs, (codec) => CODECS[codec].sampleRate));
+  const [only] = codecs;
+  const isKept = codecs.size === 1 && (only === 'PCMU' || only === 'PCMA');
+  return { encoding: isKept ? G711_ENCODING[only] : 'pcm16', channels: surveys.length, sampleRate };
+}
+
+/** @returns undefined, and no file, if nothing could be decoded */
+async function writeFile(
+  job: AssemblyJob,
+  surveys: readonly Survey[],
+  undecoded: readonly Undecoded[],
+  start: number,
+  end: number,
+): Promise<AssembledAudio | undefined> {
+  const format = formatOf(surveys);
+  const length = samplesOfTicks(end - start, format.sampleRate);
+  assertWavFits(format, length * frameBytes(format));
+  const tracks = job.streams.flatMap((stream, channel) =>
+    Array.from((surveys[channel] as Survey).codecs, (codec): Track => {
+      const source = { stream, codec, start, ffmpeg: job.ffmpeg ?? 'ffmpeg' };
+      const pieces =
+        format.encoding === 'pcm16'
+          ? linearPieces(source, format.sampleRate, undecoded[channel] as Undecoded)
+          : g711Pieces(source);
+      return { channel, pieces };
+    }),
+  );
+  const silence = format.encoding === 'pcma' ? G711_SILENCE.PCMA : G711_SILENCE.PCMU;
+  const partPath = `${job.outPath}.part`;
   try {
-    writeWav(partPath, format, streams, start, end);
-    renameSync(partPath, outPath);
+    await writeAudio(partPath, format, length, silence, tracks);
+    const isHeard = surveys.some((stream, index) => stream.duration > missing(undecoded[index] as Undecoded));
+    if (isHeard) renameSync(partPath, job.outPath);
+    else rmSync(partPath);
+    const startedAtMs = Math.round(start / TICKS_PER_MS);
+    return isHeard ? { startedAtMs, durationMs: (end - start) / TICKS_PER_MS, ...format } : undefined;
   } catch (error) {
     rmSync(partPath, { force: true });
     throw error;
   }
-  const startedAtMs = Math.round(start / SAMPLES_PER_MS);
-  const durationMs = (end - start) / SAMPLES_PER_MS;
-  return { audio: { startedAtMs, durationMs, ...format }, streams: assembled };
 }
 
-function survey({ journalPath, codecs: known }: AssemblyStream): Survey {
-  const timeline = new StreamTimeline(journalPath, known);
-  const codecs = new Set<G711Codec>();
-  let start = Number.POSITIVE_INFINITY;
-  let end = Number.NEGATIVE_INFINITY;
-  for (const { position, codec, payload } of timeline.audio()) {
-    start = Math.min(start, position);
-    end = position + payload.length;
-    codecs.add(codec);
+const missing = ({ gaps }: Undecoded): number => gaps.reduce((sum, { from, to }) => sum + to - from, 0);
+
+/** The audio of one stream in one codec: each has a track, and a decoder, of its own. */
+interface Source {
+  stream: AssemblyStream;
+  codec: CodecName;
+  /** Position of sample 0. */
+  start: number;
+  ffmpeg: string;
+}
+
+function* audioOf({ stream, codec }: Source): Generator<PlacedAudio, void, void> {
+  for (const audio of new StreamTimeline(stream.journalPath, stream).audio())
+    if (audio.codec === codec) yield audio;
+}
+
+async function* g711Pieces(source: Source): AsyncGenerator<Piece, void, void> {
+  const { sampleRate } = CODECS[source.codec];
+  for (const { position, skip, payload } of audioOf(source))
+    yield {
+      at: samplesOfTicks(position - source.start, sampleRate),
+      samples: payload.subarray(samplesOfTicks(skip, sampleRate)),
+    };
+}
+
+async function* linearPieces(
+  source: Source,
+  sampleRate: number,
+  undecoded: Undecoded,
+): AsyncGenerator<Piece, void, void> {
+  const { codec, start, ffmpeg } = source;
+  const upsample = upsampler(sampleRate / CODECS[codec].sampleRate);
+  const onUndecoded = ({ position, end }: PlacedAudio, reason: string): void => {
+    undecoded.reason ??= reason;
+    const last = undecoded.gaps.at(-1);
+    if (last?.to === position) last.to = end;
+    else undecoded.gaps.push({ from: position, to: end, cause: 'undecoded' });
+  };
+  for await (const { position, samples } of DECODERS[codec](audioOf(source), { ffmpeg, onUndecoded })) {
+    const upsampled = upsample(samples);
+    const at = samplesOfTicks(position - start, sampleRate) - upsampled.lead;
+    yield { at, samples: upsampled.samples };
   }
-  return { start, end, codecs, report: timeline.report };
 }
 
-function commonEncoding(surveys: readonly Survey[]): WavEncoding {
-  const codecs = new Set(surveys.flatMap((stream) => [...stream.codecs]));
-  if (codecs.size > 1) return 'pcm16';
-  return codecs.has('PCMA') ? 'pcma' : 'pcmu';
-}
-
-/** All gaps of a stream, from `start` to `end` of the file. */
-function gapsOf(stream: Survey, start: number, end: number): Gap[] {
-  const atEnd = stream.report.truncatedJournal ? 'crash' : 'not-sent';
+/** All gaps of a stream, from `start` to `end` of the file, in the order of time. */
+function gapsOf(stream: Survey, undecoded: readonly PlacedGap[], start: number, end: number): Gap[] {
+  const { report } = stream.timeline;
+  const atEnd = report.truncatedJournal ? 'crash' : 'not-sent';
   const isSilent = stream.start >= stream.end;
   const around = isSilent
     ? [{ from: start, to: end, cause: atEnd } as const]
     : [
         { from: start, to: stream.start, cause: 'not-sent' } as const,
-        ...stream.report.gaps,
+        ...report.gaps,
+        ...undecoded,
         { from: stream.end, to: end, cause: atEnd } as const,
       ];
   return around
     .filter(({ from, to }) => to - from > MAX_UNLISTED_GAP)
+    .sort((one, other) => one.from - other.from)
     .map(({ from, to, cause }) => ({
-      fromMs: (from - start) / SAMPLES_PER_MS,
-      toMs: (to - start) / SAMPLES_PER_MS,
+      fromMs: (from - start) / TICKS_PER_MS,
+      toMs: (to - start) / TICKS_PER_MS,
       cause,
     }));
-}
-
-const KEEP_BYTE = Uint8Array.from({ length: 256 }, (_, byte) => byte);
-
-/** How a byte of each codec becomes a sample of the file, and the file's silence. */
-const CONVERSIONS: Readonly<
-  Record<WavEncoding, { table: Readonly<Record<G711Codec, Uint8Array | Int16Array>>; silence: number }>
-> = {
-  pcmu: { table: { PCMU: KEEP_BYTE, PCMA: KEEP_BYTE }, silence: G711_SILENCE.PCMU },
-  pcma: { table: { PCMU: KEEP_BYTE, PCMA: KEEP_BYTE }, silence: G711_SILENCE.PCMA },
-  pcm16: { table: G711_DECODE, silence: 0 },
-};
-
-function writeWav(
-  path: string,
-  format: WavFormat,
-  streams: readonly AssemblyStream[],
-  start: number,
-  end: number,
-): void {
-  const { table, silence } = CONVERSIONS[format.encoding];
-  const channels = streams.length;
-  const bytes = new Uint8Array(BLOCK_SAMPLES * frameBytes(format));
-  // In the byte order of the machine, which is little-endian wherever Node.js runs on AWS, as is WAV.
-  const samples = format.encoding === 'pcm16' ? new Int16Array(bytes.buffer) : bytes;
-  const sources = streams.map(({ journalPath, codecs }) => new StreamTimeline(journalPath, codecs).audio());
-  const next: (PlacedAudio | undefined)[] = sources.map((source) => source.next().value ?? undefined);
-
-  const wav = new WavWriter(path, format);
-  try {
-    for (let from = start; from < end; from += BLOCK_SAMPLES) {
-      const to = Math.min(from + BLOCK_SAMPLES, end);
-      samples.fill(silence);
-      for (const [channel, source] of sources.entries()) {
-        let audio = next[channel];
-        while (audio !== undefined && audio.position < to) {
-          interleave(audio, from, to, channel, channels, table[audio.codec], samples);
-          if (audio.position + audio.payload.length > to) break;
-          audio = source.next().value ?? undefined;
-        }
-        next[channel] = audio;
-      }
-      wav.write(bytes.subarray(0, (to - from) * frameBytes(format)));
-    }
-    wav.finish();
-  } finally {
-    wav.close();
-    for (const source of sources) source.return();
-  }
-}
-
-/** Puts the part of `audio` that lies between `from` and `to` into its channel of a block that begins at `from`. */
-function interleave(
-  { position, payload }: PlacedAudio,
-  from: number,
-  to: number,
-  channel: number,
-  channels: number,
-  table: Uint8Array | Int16Array,
-  samples: Uint8Array | Int16Array,
-): void {
-  const first = Math.max(0, from - position);
-  const last = Math.min(payload.length, to - position);
-  let at = (position + first - from) * channels + channel;
-  for (let index = first; index < last; index++, at += channels)
-    samples[at] = table[payload[index] as number] as number;
 }

@@ -2,14 +2,15 @@
  * Worker thread that receives media: sockets, and each stream's way from them into its journal.
  * `capture.ts` is its other side.
  */
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import { setImmediate as untilNextTurn } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
 import { type AddressRule, addressTest } from './address-rule.ts';
 import { type JournalWriteError, JournalWriter, MAX_PACKET_BYTES } from './journal.ts';
-import { isRtcp, isRtp } from './rtp.ts';
+import { RtcpReporter, type RtcpTerms } from './rtcp-reporter.ts';
+import { isEncryptedRtp, isRtcp, isRtp } from './rtp.ts';
 import { sendEvent, serve } from './worker-channel.ts';
 
 /** Asked of the kernel; it grants up to `net.core.rmem_max`. Room for some seconds in which we are not served. */
@@ -17,8 +18,8 @@ const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 
 /** Half of the second that a crash may cost, so that a late timer still keeps within it. */
 const FLUSH_AFTER_MS = 500;
-/** Journals fall due at different ticks, which spreads the writes. */
-const FLUSH_TICK_MS = 100;
+/** Journals and receiver reports fall due at different ticks, which spreads the work. */
+const TICK_MS = 100;
 
 /** An error of the operating system: an errno name and the text for people. */
 export type SystemError = JournalWriteError;
@@ -36,15 +37,27 @@ export interface StreamCounters {
   /** Of RTP packets. */
   firstPacketAt?: number;
   lastPacketAt?: number;
+  /** By sequence numbers as they come; what the journal holds is counted more carefully when it is assembled. */
+  lostPackets: number;
+  /** Interarrival jitter (RFC 3550 6.4.1) of the source heard last. */
+  jitterMs: number;
+  /** Receiver reports sent. */
+  rtcpReports: number;
+  /** Of the last RTCP BYE. */
+  rtcpByeAt?: number;
   /** From this error on nothing of the stream was recorded. */
   writeError?: SystemError;
   /** Last error of a socket. */
   receiveError?: SystemError;
+  /** Last error of sending a receiver report. */
+  reportError?: SystemError;
 }
 
 export interface CaptureWorkerData {
   /** Local address to bind to. */
   address: string;
+  /** Between two receiver reports of a stream, on average. */
+  rtcpIntervalMs: number;
 }
 
 export interface OpenRequest {
@@ -52,6 +65,13 @@ export interface OpenRequest {
   rtpPort: number;
   journalPath: string;
   accept: AddressRule;
+  rtcp: RtcpTerms;
+}
+
+export interface UpdateRequest {
+  streamId: number;
+  accept: AddressRule;
+  rtcp: RtcpTerms;
 }
 
 /** Sent once for each stream and kind. */
@@ -61,15 +81,21 @@ export interface StreamErrorEvent {
   error: SystemError;
 }
 
+/** What is counted here; the rest the reporter knows. */
+type OwnCounters = Omit<StreamCounters, 'lostPackets' | 'jitterMs' | 'rtcpReports' | 'rtcpByeAt'>;
+
 interface Stream {
   sockets: Socket[];
   journal: JournalWriter;
-  counters: StreamCounters;
+  accepts: (address: string) => boolean;
+  isMedia: (packet: Uint8Array, length: number) => boolean;
+  counters: OwnCounters;
+  reporter: RtcpReporter;
   /** Milliseconds since the epoch, on a clock that never jumps while the stream lasts. */
   now: () => number;
 }
 
-const { address } = workerData as CaptureWorkerData;
+const { address, rtcpIntervalMs } = workerData as CaptureWorkerData;
 const streams = new Map<number, Stream>();
 
 async function bind(port: number): Promise<Socket> {
@@ -99,10 +125,9 @@ function steadyClock(): () => number {
 }
 
 /** Binds both sockets and creates the journal. Fails with the errno of whatever could not be had. */
-async function open({ streamId, rtpPort, journalPath, accept }: OpenRequest) {
-  const accepts = addressTest(accept);
+async function open({ streamId, rtpPort, journalPath, accept, rtcp }: OpenRequest) {
   const now = steadyClock();
-  const counters: StreamCounters = {
+  const counters: OwnCounters = {
     rtpPackets: 0,
     rtcpPackets: 0,
     foreignPackets: 0,
@@ -122,46 +147,82 @@ async function open({ streamId, rtpPort, journalPath, accept }: OpenRequest) {
     await Promise.all(sockets.map(closeSocket));
     throw error;
   }
+  const reporter = new RtcpReporter(rtcpIntervalMs, sockets[1] as Socket, rtcp, (error) => {
+    counters.reportError = asSystemError(error);
+  });
+  const stream: Stream = {
+    sockets,
+    journal,
+    accepts: addressTest(accept),
+    isMedia: mediaTest(rtcp),
+    counters,
+    reporter,
+    now,
+  };
+  for (const socket of sockets) receive(stream, streamId, socket);
+  streams.set(streamId, stream);
+  return { receiveBufferBytes: sockets[0]?.getRecvBufferSize() ?? 0 };
+}
 
-  const onMessage = (packet: Buffer, remote: RemoteInfo): void => {
-    if (!accepts(remote.address)) {
+const mediaTest = ({ srtcp }: RtcpTerms) => (srtcp ? isEncryptedRtp : isRtp);
+
+function receive(stream: Stream, streamId: number, socket: Socket): void {
+  const { journal, counters, reporter, now } = stream;
+  socket.on('message', (packet, remote) => {
+    if (!stream.accepts(remote.address)) {
       counters.foreignPackets++;
       return;
     }
     const length = packet.length;
     const rtcp = isRtcp(packet, length);
-    if (length > MAX_PACKET_BYTES || !(rtcp || isRtp(packet, length))) {
+    if (length > MAX_PACKET_BYTES || !(rtcp || stream.isMedia(packet, length))) {
       counters.malformedPackets++;
       return;
     }
     const arrivalMs = now();
     counters.bytes += length;
+    journal.append(packet, length, arrivalMs, rtcp);
     if (rtcp) {
       counters.rtcpPackets++;
+      reporter.onRtcp(packet, arrivalMs, remote, socket);
     } else {
       counters.rtpPackets++;
       counters.firstPacketAt ??= arrivalMs;
       counters.lastPacketAt = arrivalMs;
+      reporter.onRtp(packet, arrivalMs, remote);
     }
-    journal.append(packet, length, arrivalMs, rtcp);
-  };
-  const onError = ({ code = 'EUNKNOWN', message }: NodeJS.ErrnoException): void => {
-    const error = { code, message };
+  });
+  socket.on('error', (cause) => {
+    const error = asSystemError(cause);
     if (counters.receiveError === undefined)
       sendEvent({ streamId, kind: 'receive', error } satisfies StreamErrorEvent);
     counters.receiveError = error;
-  };
-  for (const socket of sockets) socket.on('message', onMessage).on('error', onError);
+  });
+}
 
-  streams.set(streamId, { sockets, journal, counters, now });
-  return { receiveBufferBytes: sockets[0]?.getRecvBufferSize() ?? 0 };
+const asSystemError = ({ code = 'EUNKNOWN', message }: NodeJS.ErrnoException): SystemError => ({
+  code,
+  message,
+});
+
+function openStream(streamId: number): Stream {
+  const stream = streams.get(streamId);
+  if (stream === undefined) throw new Error(`stream ${streamId} is not open`);
+  return stream;
+}
+
+function update({ streamId, accept, rtcp }: UpdateRequest): void {
+  const stream = openStream(streamId);
+  stream.accepts = addressTest(accept);
+  stream.isMedia = mediaTest(rtcp);
+  stream.reporter.update(rtcp);
 }
 
 /**
  * Waits until the event loop has read what the kernel holds for a stream: it reads some packets of a socket per
  * turn, and the first turn may have begun before the last packet came.
  */
-async function drain(counters: StreamCounters): Promise<void> {
+async function drain(counters: OwnCounters): Promise<void> {
   for (let before = -1; before < counters.bytes; ) {
     before = counters.bytes;
     await untilNextTurn();
@@ -171,22 +232,33 @@ async function drain(counters: StreamCounters): Promise<void> {
 
 /** Takes in what the sockets still hold, and closes them and the journal. */
 async function close({ streamId }: { streamId: number }): Promise<StreamCounters> {
-  const stream = streams.get(streamId);
-  if (stream === undefined) throw new Error(`stream ${streamId} is not open`);
+  const stream = openStream(streamId);
   await drain(stream.counters);
   streams.delete(streamId);
   await Promise.all(stream.sockets.map(closeSocket));
   stream.journal.close();
-  return stream.counters;
+  return countersOf(stream);
 }
 
-const counters = (): Map<number, StreamCounters> =>
-  new Map(Array.from(streams, ([streamId, stream]) => [streamId, stream.counters]));
+const countersOf = ({ counters, reporter: { reception, reportsSent, byeAt } }: Stream): StreamCounters => ({
+  ...counters,
+  lostPackets: reception.lostPackets,
+  jitterMs: reception.jitterMs,
+  rtcpReports: reportsSent,
+  ...(byeAt !== undefined && { rtcpByeAt: byeAt }),
+});
 
-const service = { open, close, counters };
+const counters = (): Map<number, StreamCounters> =>
+  new Map(Array.from(streams, ([streamId, stream]) => [streamId, countersOf(stream)]));
+
+const service = { open, update, close, counters };
 export type CaptureService = typeof service;
 
 serve(service);
 setInterval(() => {
-  for (const { journal, now } of streams.values()) journal.flushOlderThan(now() - FLUSH_AFTER_MS);
-}, FLUSH_TICK_MS);
+  for (const { journal, reporter, now } of streams.values()) {
+    const nowMs = now();
+    journal.flushOlderThan(nowMs - FLUSH_AFTER_MS);
+    reporter.tick(nowMs);
+  }
+}, TICK_MS);

@@ -10,13 +10,24 @@ import type {
   StreamErrorEvent,
 } from './capture-worker.ts';
 import { NoPortsError, PortPool, type PortRange } from './port-pool.ts';
+import type { RtcpTerms } from './rtcp-reporter.ts';
 import { WorkerCallError, WorkerChannel, type WorkerExitedError } from './worker-channel.ts';
 
 export type { AddressRule } from './address-rule.ts';
 export { InvalidAddressRuleError } from './address-rule.ts';
 export type { StreamCounters, StreamErrorEvent, SystemError } from './capture-worker.ts';
 export { NoPortsError, type PortRange } from './port-pool.ts';
+export type { RtcpTerms } from './rtcp-reporter.ts';
 export { WorkerCallError, WorkerExitedError } from './worker-channel.ts';
+
+const RTCP_INTERVAL_MS = 5000;
+
+/** What the SDP says of a stream. */
+export interface StreamTerms {
+  /** Who may send: packets from other addresses are counted and not recorded. */
+  accept: AddressRule;
+  rtcp?: RtcpTerms;
+}
 
 export interface CaptureOptions {
   /** Worker threads that receive. */
@@ -24,6 +35,8 @@ export interface CaptureOptions {
   /** Local address that sockets are bound to. */
   address: string;
   portRange: PortRange;
+  /** Between two receiver reports of a stream, on average. Default: the 5 s of RFC 3550 6.2. */
+  rtcpIntervalMs?: number;
   /** A worker died, and with it these streams; their journals hold all but the last second. */
   onWorkerExit: (exit: { streamIds: number[]; error: WorkerExitedError }) => void;
   /** A stream's journal cannot be written any more, or a socket reports an error. Once for each. */
@@ -97,7 +110,10 @@ export class MediaCapture {
       streamIds: new Set(),
       channel: new WorkerChannel({
         script: 'capture-worker',
-        workerData: { address: this.#options.address } satisfies CaptureWorkerData,
+        workerData: {
+          address: this.#options.address,
+          rtcpIntervalMs: this.#options.rtcpIntervalMs ?? RTCP_INTERVAL_MS,
+        } satisfies CaptureWorkerData,
         onEvent: (event) => this.#options.onStreamError?.(event),
         onExit: (error) => this.#onWorkerExit(worker, error),
       }),
@@ -113,15 +129,18 @@ export class MediaCapture {
   }
 
   /**
-   * Opens a pair of ports and a journal at `journalPath`, which must not hold anything yet. Packets from addresses
-   * that `accept` does not name are counted and not recorded.
+   * Opens a pair of ports and a journal at `journalPath`, which must not hold anything yet.
    * @throws NoPortsError every pair of the range is in use
    * @throws InvalidAddressRuleError
    * @throws WorkerCallError with the errno as `code` if a socket or the journal cannot be had (`ENOSPC`, `EACCES`)
    * @throws NoCaptureWorkerError | WorkerExitedError
    */
-  async openStream(request: { journalPath: string; accept: AddressRule }): Promise<OpenedStream> {
-    addressTest(request.accept);
+  async openStream({
+    journalPath,
+    accept,
+    rtcp = {},
+  }: StreamTerms & { journalPath: string }): Promise<OpenedStream> {
+    addressTest(accept);
     for (let triesLeft = this.#ports.free; ; triesLeft--) {
       if (triesLeft === 0) throw new NoPortsError(this.#options.portRange);
       const worker = this.#leastLoaded();
@@ -129,7 +148,13 @@ export class MediaCapture {
       const streamId = ++this.#lastStreamId;
       worker.streamIds.add(streamId);
       try {
-        const { receiveBufferBytes } = await worker.channel.call('open', { ...request, streamId, rtpPort });
+        const { receiveBufferBytes } = await worker.channel.call('open', {
+          streamId,
+          rtpPort,
+          journalPath,
+          accept,
+          rtcp,
+        });
         this.#streams.set(streamId, { worker, rtpPort });
         return { streamId, rtpPort, rtcpPort: rtpPort + 1, receiveBufferBytes };
       } catch (error) {
@@ -148,6 +173,18 @@ export class MediaCapture {
       (least, worker) => (worker.streamIds.size < least.streamIds.size ? worker : least),
       first,
     );
+  }
+
+  /**
+   * Applies a new offer to a stream that goes on, on the same ports and in the same journal.
+   * @throws InvalidAddressRuleError | StreamNotOpenError
+   * @throws WorkerExitedError the stream's worker has died
+   */
+  async updateStream(streamId: number, { accept, rtcp = {} }: StreamTerms): Promise<void> {
+    addressTest(accept);
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) throw new StreamNotOpenError(streamId);
+    await stream.worker.channel.call('update', { streamId, accept, rtcp });
   }
 
   /**

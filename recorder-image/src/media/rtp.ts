@@ -31,6 +31,13 @@ export function isRtp(packet: Uint8Array, length: number): boolean {
   return start <= length && start <= payloadEnd(packet, length);
 }
 
+/** SRTP: the header is in clear; the last byte, which would count the padding, belongs to the tag. */
+export const isEncryptedRtp = (packet: Uint8Array, length: number): boolean =>
+  length >= FIXED_HEADER_BYTES &&
+  version(packet) === VERSION &&
+  !isRtcp(packet, length) &&
+  payloadStart(packet, length) <= length;
+
 /** 0 to 127. */
 export const payloadType = (packet: Uint8Array): number => byteAt(packet, 1) & 0x7f;
 /** 0 to 65535. */

@@ -1,4 +1,5 @@
 /** What the sequence numbers of one SSRC tell: order, duplicates and loss (after RFC 3550 A.1 and A.3). */
+import { TICKS_PER_MS } from './ticks.ts';
 
 /** Packets that are remembered, to tell a duplicate from a late one. 20 s at 20 ms. */
 const REMEMBERED = 1024;
@@ -6,10 +7,10 @@ const REMEMBERED = 1024;
 const MAX_MISORDER = 1000;
 /** A jump of so many packets is loss. A longer one must be borne out by the time that has passed. */
 const MAX_PLAIN_JUMP = 100;
-/** The shortest packets in use hold 5 ms: 40 samples at 8000 Hz. */
-const SHORTEST_PACKET = 40;
-/** Samples of doubt in how much time has passed: 2 s. */
-const TIME_DOUBT = 16_000;
+/** The shortest packets in use hold 5 ms. */
+const SHORTEST_PACKET = 5 * TICKS_PER_MS;
+/** Doubt in how much time has passed. */
+const TIME_DOUBT = 2000 * TICKS_PER_MS;
 /** Distance between the extended numbers of two runs. */
 const RUN_STRIDE = 2 ** 32;
 
@@ -31,7 +32,7 @@ export class SequenceTracker {
    * Takes the next packet in the order of arrival.
    * @param sequence as sent, 16 bits
    * @param timestamp as sent
-   * @param position the packet's time, in samples
+   * @param position the packet's time, in ticks
    * @returns its extended sequence number, or undefined if it has been taken before
    */
   accept(sequence: number, timestamp: number, position: number): number | undefined {

@@ -5,34 +5,47 @@
  * through an *anchor*: position = timestamp + anchor. The anchor is the least (arrival - timestamp) of a second of
  * packets, that of the packet with the least delay, so that the jitter of the first one doesn't shift the stream.
  * A new anchor is taken where the SSRC changes, and where a second of packets contradicts the old one by more than
- * two: the sender has set its timestamps anew, or stopped them in a pause.
+ * two: the sender has set its timestamps anew, or stopped them in a pause, or changed to a codec with another clock.
  *
- * Positions are samples since the epoch (at 8000 Hz, the clock rate of G.711).
+ * Positions and durations are ticks (`ticks.ts`), positions since the epoch.
  */
 import type { Gap } from '../../../core/manifest.ts';
-import { G711_SAMPLE_RATE, type G711Codec } from './g711.ts';
-import { JournalReader } from './journal.ts';
+import { CODECS, type CodecName } from '../sdp/codecs.ts';
+import { decryptJournalPackets, emptyDecryptionReport, type ProtectionPeriod } from './decrypt-journal.ts';
+import { type JournalPacket, JournalReader } from './journal.ts';
+import { payloadTicks } from './payload-duration.ts';
 import { isRtp, payloadEnd, payloadStart, payloadType, sequence, ssrc, timestamp } from './rtp.ts';
 import { SequenceTracker } from './sequence-tracker.ts';
-
-const SAMPLES_PER_MS = G711_SAMPLE_RATE / 1000;
+import { TelephoneEvents } from './telephone-event.ts';
+import { TICK_RATE, TICKS_PER_MS } from './ticks.ts';
 
 /** Packets of so much arrival time are looked at for an anchor. */
-const LOOKAHEAD = 1000 * SAMPLES_PER_MS;
+const LOOKAHEAD = 1000 * TICKS_PER_MS;
 /** In a burst, after this process or the network stood still, no more than so many. */
 const MAX_LOOKAHEAD_PACKETS = 2000;
 /** Arrival and timestamp may differ by so much without doubt in the timestamp. */
-const MAX_CONTRADICTION = 2000 * SAMPLES_PER_MS;
+const MAX_CONTRADICTION = 2000 * TICKS_PER_MS;
 /** A packet that comes this much audio too late is left out. */
-const REORDER_WINDOW = 500 * SAMPLES_PER_MS;
+const REORDER_WINDOW = 500 * TICKS_PER_MS;
 /** Longer gaps are listed. */
-export const MAX_UNLISTED_GAP = 20 * SAMPLES_PER_MS;
+export const MAX_UNLISTED_GAP = 20 * TICKS_PER_MS;
+
+/** What the numbers mean. Packets of other payload types count, but carry nothing. */
+export interface PayloadTypes {
+  codecs: ReadonlyMap<number, CodecName>;
+  /** Of telephone events; with their clock rate in Hz. */
+  telephoneEvents?: ReadonlyMap<number, number>;
+  /** What the offers asked for, in the order of time; absent if the stream was never encrypted. */
+  protection?: readonly ProtectionPeriod[];
+}
 
 export interface PlacedAudio {
-  /** Of the first byte. */
+  /** Of the first audio that is to be heard. */
   position: number;
-  codec: G711Codec;
-  /** One byte per sample. */
+  end: number;
+  /** Audio at the beginning of the payload that an earlier packet covers. */
+  skip: number;
+  codec: CodecName;
   payload: Uint8Array;
 }
 
@@ -51,6 +64,8 @@ export interface StreamReport {
   packets: number;
   lostPackets: number;
   duplicatePackets: number;
+  /** Encrypted under none of the keys, and left out of all other counts. */
+  unauthenticPackets: number;
   firstPacketAt?: number;
   lastPacketAt?: number;
   /** Between its first and last audio. */
@@ -60,10 +75,22 @@ export interface StreamReport {
 
 /** One SSRC. */
 interface Source {
+  ssrc: number;
   sequences: SequenceTracker;
   /** Last timestamp in the order of arrival, unwrapped beyond its 32 bits. */
   timestamp: number;
+  /** Holds for timestamps of one clock rate. */
   anchor: number | undefined;
+  clockRate: number | undefined;
+}
+
+interface Audio {
+  codec: CodecName;
+  clockRate: number;
+  /** The packet's timestamp in ticks. */
+  time: number;
+  duration: number;
+  payload: Uint8Array;
 }
 
 interface Packet {
@@ -73,8 +100,13 @@ interface Packet {
   timestamp: number;
   /** As a position. */
   arrival: number;
-  /** Absent where the payload is not audio of a known codec: telephone events, comfort noise. */
-  audio: { codec: G711Codec; payload: Uint8Array } | undefined;
+  /** Absent where the payload is not audio of a known codec: telephone events, comfort noise, silence descriptors. */
+  audio: Audio | undefined;
+  event: { clockRate: number; payload: Uint8Array } | undefined;
+}
+
+interface AudioPacket extends Packet {
+  audio: Audio;
 }
 
 interface Pending extends PlacedAudio {
@@ -90,11 +122,15 @@ export class StreamTimeline {
     packets: 0,
     lostPackets: 0,
     duplicatePackets: 0,
+    unauthenticPackets: 0,
     gaps: [],
     truncatedJournal: false,
   };
+  /** Complete when all audio has been taken. */
+  readonly telephoneEvents = new TelephoneEvents();
   readonly #journal: JournalReader;
-  readonly #codecs: ReadonlyMap<number, G711Codec>;
+  readonly #decryption = emptyDecryptionReport();
+  readonly #payloadTypes: PayloadTypes;
   readonly #sources = new Map<number, Source>();
   /** In the order of their positions, waiting for late ones in between. */
   readonly #pending: Pending[] = [];
@@ -103,10 +139,9 @@ export class StreamTimeline {
   #previous: Pending | undefined;
   #end = Number.NEGATIVE_INFINITY;
 
-  /** @param codecs by payload type; others carry no audio */
-  constructor(journalPath: string, codecs: ReadonlyMap<number, G711Codec>) {
+  constructor(journalPath: string, payloadTypes: PayloadTypes) {
     this.#journal = new JournalReader(journalPath);
-    this.#codecs = codecs;
+    this.#payloadTypes = payloadTypes;
   }
 
   /**
@@ -129,11 +164,13 @@ export class StreamTimeline {
 
     this.report.truncatedJournal = this.#journal.truncatedAt !== undefined;
     for (const { sequences } of this.#sources.values()) this.report.lostPackets += sequences.lost;
+    this.report.unauthenticPackets = this.#decryption.rtp.unauthentic;
+    this.report.duplicatePackets += this.#decryption.rtp.replayed;
   }
 
   *#packets(): Generator<Packet, void, void> {
     const { report } = this;
-    for (const { rtcp, arrivalMs, packet } of this.#journal.packets()) {
+    for (const { rtcp, arrivalMs, packet } of this.#journalPackets()) {
       const length = packet.length;
       if (rtcp || !isRtp(packet, length)) continue;
       const type = payloadType(packet);
@@ -145,25 +182,38 @@ export class StreamTimeline {
       const source = this.#source(ssrc(packet), timestamp(packet));
       // The difference as a signed number of 32 bits is the way across the wrap-around.
       source.timestamp += (timestamp(packet) - source.timestamp) | 0;
-      const codec = this.#codecs.get(type);
       const [start, end] = [payloadStart(packet, length), payloadEnd(packet, length)];
+      const codec = this.#payloadTypes.codecs.get(type);
+      const eventClockRate = this.#payloadTypes.telephoneEvents?.get(type);
+      const hasContent = start < end && (codec !== undefined || eventClockRate !== undefined);
+      const payload = hasContent ? Buffer.from(packet.subarray(start, end)) : NOTHING;
       yield {
         source,
         sequence: sequence(packet),
         timestamp: source.timestamp,
-        arrival: arrivalMs * SAMPLES_PER_MS,
-        audio:
-          codec === undefined || start === end
-            ? undefined
-            : { codec, payload: Buffer.from(packet.subarray(start, end)) },
+        arrival: arrivalMs * TICKS_PER_MS,
+        audio: codec === undefined ? undefined : audioOf(codec, source.timestamp, payload),
+        event: eventClockRate === undefined ? undefined : { clockRate: eventClockRate, payload },
       };
     }
+  }
+
+  #journalPackets(): Iterable<JournalPacket> {
+    const { protection } = this.#payloadTypes;
+    const packets = this.#journal.packets();
+    return protection ? decryptJournalPackets(packets, protection, this.#decryption) : packets;
   }
 
   #source(id: number, firstTimestamp: number): Source {
     let source = this.#sources.get(id);
     if (source === undefined) {
-      source = { sequences: new SequenceTracker(), timestamp: firstTimestamp, anchor: undefined };
+      source = {
+        ssrc: id,
+        sequences: new SequenceTracker(),
+        timestamp: firstTimestamp,
+        anchor: undefined,
+        clockRate: undefined,
+      };
       this.#sources.set(id, source);
       this.report.ssrcs.add(id);
     }
@@ -172,30 +222,39 @@ export class StreamTimeline {
 
   /** @param following what arrived in the second after the packet */
   *#take(packet: Packet, following: readonly Packet[]): Generator<PlacedAudio, void, void> {
-    const { source, audio, arrival } = packet;
-    if (audio !== undefined && needsAnchor(packet, following)) {
+    const { source, event, arrival } = packet;
+    if (isAudio(packet) && needsAnchor(packet, following)) {
       yield* this.#release(Number.POSITIVE_INFINITY);
       source.anchor = this.#newAnchor(packet, following);
+      source.clockRate = packet.audio.clockRate;
       this.#newest = Number.NEGATIVE_INFINITY;
     }
-    // The timestamp of an event is that of its beginning, and stands still: it tells no position.
-    const position = audio === undefined ? arrival : packet.timestamp + (source.anchor as number);
+    // Without audio the timestamp tells no position: that of an event is of its beginning, and stands still.
+    const position = isAudio(packet) ? packet.audio.time + (source.anchor as number) : arrival;
     const extended = source.sequences.accept(packet.sequence, packet.timestamp, position);
     if (extended === undefined) {
       this.report.duplicatePackets++;
       return;
     }
+    if (event !== undefined)
+      this.telephoneEvents.take({
+        ssrc: source.ssrc,
+        timestamp: packet.timestamp,
+        position: eventPosition(packet, event.clockRate),
+        ...event,
+      });
     // No packet comes before its time: this timestamp is broken.
-    if (audio === undefined || position - arrival > MAX_CONTRADICTION) return;
-    this.#insert({ ...audio, position, source, sequence: extended });
+    if (!isAudio(packet) || position - arrival > MAX_CONTRADICTION) return;
+    const { codec, payload, duration } = packet.audio;
+    this.#insert({ position, end: position + duration, skip: 0, codec, payload, source, sequence: extended });
     this.#newest = Math.max(this.#newest, position);
     yield* this.#release(this.#newest - REORDER_WINDOW);
   }
 
-  #newAnchor(packet: Packet, following: readonly Packet[]): number {
+  #newAnchor(packet: AudioPacket, following: readonly Packet[]): number {
     const anchor = leastAnchor(packet, following);
     // The delay of the network was not the same for the old anchor: that must not cut off audio.
-    const overlap = this.#end - (packet.timestamp + anchor);
+    const overlap = this.#end - (packet.audio.time + anchor);
     return overlap > 0 && overlap <= REORDER_WINDOW ? anchor + overlap : anchor;
   }
 
@@ -213,13 +272,13 @@ export class StreamTimeline {
       next = this.#pending[0]
     ) {
       this.#pending.shift();
-      const start = Math.max(next.position, this.#end);
-      const covered = start - next.position;
-      if (covered >= next.payload.length) continue;
-      this.#listGap(next, start);
+      const { end, codec, payload } = next;
+      const position = Math.max(next.position, this.#end);
+      if (position >= end) continue;
+      this.#listGap(next, position);
       this.#previous = next;
-      this.#end = next.position + next.payload.length;
-      yield { position: start, codec: next.codec, payload: next.payload.subarray(covered) };
+      this.#end = end;
+      yield { position, end, skip: position - next.position, codec, payload };
     }
   }
 
@@ -233,27 +292,49 @@ export class StreamTimeline {
   }
 }
 
-const ownAnchor = ({ arrival, timestamp }: Packet): number => arrival - timestamp;
+const NOTHING = new Uint8Array();
 
-const isNear = (anchor: number, other: number): boolean => Math.abs(anchor - other) <= MAX_CONTRADICTION;
+const inTicks = (timestamp: number, clockRate: number): number => timestamp * (TICK_RATE / clockRate);
 
-const audioOfSameSource = (packet: Packet, following: readonly Packet[]): Packet[] =>
-  following.filter(({ source, audio }) => source === packet.source && audio !== undefined);
+function audioOf(codec: CodecName, timestamp: number, payload: Uint8Array): Audio | undefined {
+  const duration = payload.length === 0 ? 0 : payloadTicks(codec, payload);
+  if (duration === 0) return undefined;
+  const { clockRate } = CODECS[codec];
+  return { codec, clockRate, time: inTicks(timestamp, clockRate), duration, payload };
+}
+
+const isAudio = (packet: Packet): packet is AudioPacket => packet.audio !== undefined;
+
+/** By the timestamp where the audio around it has the same clock; an event's first packet may have been lost. */
+function eventPosition({ source, timestamp, arrival }: Packet, clockRate: number): number {
+  if (source.anchor === undefined || source.clockRate !== clockRate) return arrival;
+  const position = inTicks(timestamp, clockRate) + source.anchor;
+  return isNear(position, arrival) ? position : arrival;
+}
+
+const ownAnchor = ({ arrival, audio }: AudioPacket): number => arrival - audio.time;
+
+const isNear = (position: number, other: number): boolean => Math.abs(position - other) <= MAX_CONTRADICTION;
+
+const audioOfSameClock = (packet: AudioPacket, following: readonly Packet[]): AudioPacket[] =>
+  following
+    .filter(isAudio)
+    .filter(({ source, audio }) => source === packet.source && audio.clockRate === packet.audio.clockRate);
 
 /**
  * Contradicted by one packet an anchor still holds if later ones bear it out: then that packet came late, or its
  * timestamp is broken.
  */
-function needsAnchor(packet: Packet, following: readonly Packet[]): boolean {
-  const { anchor } = packet.source;
-  if (anchor === undefined) return true;
+function needsAnchor(packet: AudioPacket, following: readonly Packet[]): boolean {
+  const { anchor, clockRate } = packet.source;
+  if (anchor === undefined || clockRate !== packet.audio.clockRate) return true;
   if (isNear(anchor, ownAnchor(packet))) return false;
-  return !audioOfSameSource(packet, following).some((later) => isNear(anchor, ownAnchor(later)));
+  return !audioOfSameClock(packet, following).some((later) => isNear(anchor, ownAnchor(later)));
 }
 
-function leastAnchor(packet: Packet, following: readonly Packet[]): number {
+function leastAnchor(packet: AudioPacket, following: readonly Packet[]): number {
   const own = ownAnchor(packet);
-  return audioOfSameSource(packet, following)
+  return audioOfSameClock(packet, following)
     .map(ownAnchor)
     .filter((anchor) => isNear(anchor, own))
     .reduce((least, anchor) => Math.min(least, anchor), own);

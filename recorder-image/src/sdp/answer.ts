@@ -2,6 +2,7 @@
 import { isIPv6 } from 'node:net';
 import * as sdpTransform from 'sdp-transform';
 import { isTelephoneEvent } from './codecs.ts';
+import { type AnswerCrypto, isSecure, toCryptoLine } from './crypto.ts';
 import type { MediaDirection, MLine, PayloadType, SdpOffer } from './offer.ts';
 
 export interface AnswerStream {
@@ -9,6 +10,8 @@ export interface AnswerStream {
   port: number;
   /** What the recorder takes, in its order of preference: a choice from the m-line's own payload types. */
   payloadTypes: readonly PayloadType[];
+  /** Of RTP/SAVP(F) only, and there needed: without it the m-line is refused. */
+  crypto?: AnswerCrypto;
 }
 
 export interface AnswerOptions {
@@ -47,15 +50,16 @@ export function writeAnswer(offer: SdpOffer, options: AnswerOptions): string {
     connection: { version: ipVersion, ip: options.address },
     timing: offer.timing,
     media: offer.mLines.map((mLine) => {
-      const stream = mLine.port === 0 ? undefined : options.streams.get(mLine.index);
-      return stream ? taken(mLine, stream) : refused(mLine);
+      const stream = options.streams.get(mLine.index);
+      const canTake = mLine.port !== 0 && (!isSecure(mLine) || stream?.crypto !== undefined);
+      return stream && canTake ? taken(mLine, stream) : refused(mLine);
     }),
   });
 }
 
 type MediaSection = Parameters<typeof sdpTransform.write>[0]['media'][number];
 
-function taken(mLine: MLine, { port, payloadTypes }: AnswerStream): MediaSection {
+function taken(mLine: MLine, { port, payloadTypes, crypto }: AnswerStream): MediaSection {
   const clockRates = payloadTypes.map(({ clockRate }) => clockRate);
   const events = mLine.payloadTypes.filter(
     (payload) => isTelephoneEvent(payload) && clockRates.includes(payload.clockRate),
@@ -75,6 +79,7 @@ function taken(mLine: MLine, { port, payloadTypes }: AnswerStream): MediaSection
       fmtp === undefined ? [] : [{ payload: payloadType, config: fmtp }],
     ),
     direction: ANSWER_DIRECTION[mLine.direction],
+    ...(crypto && isSecure(mLine) && { crypto: [toCryptoLine(crypto)] }),
   };
 }
 

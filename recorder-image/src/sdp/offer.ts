@@ -5,6 +5,7 @@
  * that no answer can be given to is refused.
  */
 import * as sdpTransform from 'sdp-transform';
+import { type OfferedCrypto, readCrypto } from './crypto.ts';
 
 export const DIRECTIONS = ['sendrecv', 'sendonly', 'recvonly', 'inactive'] as const;
 export type MediaDirection = (typeof DIRECTIONS)[number];
@@ -42,6 +43,8 @@ export interface MLine {
   rtcpMux: boolean;
   /** Milliseconds of audio in a packet, where the offer says. */
   ptimeMs?: number;
+  /** SDES keys; absent without `a=crypto`. */
+  crypto?: OfferedCrypto;
 }
 
 export interface SdpOffer {
@@ -71,6 +74,9 @@ const STATIC_PAYLOAD_TYPES: Record<number, { encoding: string; clockRate: number
   18: { encoding: 'G729', clockRate: 8000 },
 };
 
+/** RFC 7866 section 8.4 asks for four; each costs time, and a line of the answer. */
+const MAX_M_LINES = 64;
+
 const UNSPECIFIED_ADDRESSES = ['0.0.0.0', '::'];
 
 /** media, port, transport, formats; the number of ports (`/2`) is not used by RTP/AVP senders. */
@@ -85,13 +91,14 @@ const READ_LINE =
  * @throws SdpError if there is no `v=` line, no m-line, or an m-line that cannot be read
  */
 export function readOffer(text: string): SdpOffer {
-  const lines = text
-    .split(/\r\n|\r|\n/)
-    .map(normalised)
-    .filter((line) => READ_LINE.test(line));
+  const allLines = text.split(/\r\n|\r|\n/).map(normalised);
+  const lines = allLines.filter((line) => READ_LINE.test(line));
   if (!lines.some((line) => line.startsWith('v='))) throw new SdpError('no v= line', lines[0]);
   const description = sdpTransform.parse(lines.join('\r\n'));
   if (description.media.length === 0) throw new SdpError('no m= line');
+  if (description.media.length > MAX_M_LINES)
+    throw new SdpError(`${description.media.length} m= lines, no more than ${MAX_M_LINES} are read`);
+  const crypto = cryptoValues(allLines);
   const { origin, timing } = description;
   return {
     ...(origin && {
@@ -103,7 +110,13 @@ export function readOffer(text: string): SdpOffer {
       },
     }),
     timing: { start: Number(timing?.start ?? 0), stop: Number(timing?.stop ?? 0) },
-    mLines: description.media.map((media, index) => mLineOf(media, index, description)),
+    mLines: description.media.map((media, index) => {
+      const values = crypto[index] ?? [];
+      return {
+        ...mLineOf(media, index, description),
+        ...(values.length > 0 && { crypto: readCrypto(values) }),
+      };
+    }),
   };
 }
 
@@ -119,6 +132,21 @@ function normalised(line: string): string {
   if (!match || Number(port) > 65535) throw new SdpError('m-line cannot be read', trimmed);
   return `m=${media} ${Number(port)} ${protocol} ${formats}`;
 }
+
+/**
+ * What follows `a=crypto:`, by m-line; at the session level it means nothing (RFC 4568 section 4). sdp-transform is
+ * not asked: it drops all session parameters but the first, and with them those that a line must be refused for.
+ */
+function cryptoValues(lines: readonly string[]): string[][] {
+  const values: string[][] = [];
+  for (const line of lines) {
+    if (line.startsWith('m=')) values.push([]);
+    else if (line.startsWith(CRYPTO)) values.at(-1)?.push(line.slice(CRYPTO.length));
+  }
+  return values;
+}
+
+const CRYPTO = 'a=crypto:';
 
 type Description = sdpTransform.SessionDescription;
 type MediaSection = Description['media'][number];

@@ -3,24 +3,35 @@
  */
 import { isIP } from 'node:net';
 import type { Logger } from 'pino';
-import type { MediaCapture, StreamCounters } from '../media/capture.ts';
+import type { MediaCapture, RtcpTerms, StreamCounters } from '../media/capture.ts';
 import { type AnswerStream, writeAnswer } from '../sdp/answer.ts';
-import { chooseCodec, codecOf } from '../sdp/codecs.ts';
-import { type MLine, type PayloadType, readOffer, type SdpOffer, streamLabels } from '../sdp/offer.ts';
-import { findMetadata } from '../siprec/metadata.ts';
+import { chooseCodec, codecOf, telephoneEventsOf } from '../sdp/codecs.ts';
+import { type AnswerCrypto, answerCrypto, chooseCrypto } from '../sdp/crypto.ts';
+import {
+  type MLine,
+  type PayloadType,
+  readOffer,
+  SdpError,
+  type SdpOffer,
+  streamLabels,
+} from '../sdp/offer.ts';
 import { type Ending, type SessionEventOf, STREAM_NOT_RECORDED } from '../storage/session-record.ts';
 import type { Spool, SpoolEntry } from '../storage/spool.ts';
-import { type Body, readBody } from './mime.ts';
+import type { SessionBody } from './session-body.ts';
 
 /** The offer has no stream that this recorder can record: answered 488. */
 export class NothingToRecordError extends Error {
+  /** There is audio, but in no form that can be recorded. */
+  readonly hasAudio: boolean;
+
   constructor(offer: SdpOffer) {
     super(`no stream of the offer can be recorded: ${offer.mLines.map(describe).join('; ')}`);
     this.name = 'NothingToRecordError';
+    this.hasAudio = offer.mLines.some(({ media }) => media === 'audio');
   }
 }
 
-/** A request came for a recording that has ended: answered 481. */
+/** A request came for a recording that has ended: answered 487. */
 export class SessionOverError extends Error {
   constructor(recordingId: string) {
     super(`recording ${recordingId} has ended`);
@@ -41,10 +52,8 @@ export interface SessionOpening {
   opened: SessionEventOf<'opened'>;
   /** Networks that media may come from, beside the addresses that the offer and the signalling name. */
   networks: readonly string[];
-  body: Body;
+  body: SessionBody;
   offer: SdpOffer;
-  /** The offer's text, kept for the manifest. */
-  sdp: string;
 }
 
 /** A stream that is being recorded; it keeps its m-line's place for the whole session. */
@@ -52,6 +61,7 @@ interface OpenStream extends AnswerStream {
   streamId: number;
   journal: string;
   label: string;
+  accept: readonly string[];
 }
 
 export class RecordingSession {
@@ -66,8 +76,15 @@ export class RecordingSession {
   readonly #removed: OpenStream[] = [];
   /** What has been warned of: SRCs repeat themselves with every re-INVITE. */
   readonly #warned = new Set<string>();
+  /** What the SRC said last of its streams. */
+  #offer: SdpOffer;
+  /** Our own SDP, as it was sent last. */
   #answer = '';
   #answerVersion = 0;
+  /** Our SDP was an offer, and the ACK with the answer to it has not come. */
+  #offering = false;
+  /** When a stream was last heard, or RTP was first expected; milliseconds since the epoch. */
+  #heardAt: number;
   #closing: Promise<string | undefined> | undefined;
   /** In-dialog requests are worked off one after the other, in the order of their arrival. */
   #tail: Promise<unknown> = Promise.resolve();
@@ -89,7 +106,8 @@ export class RecordingSession {
       await dependencies.spool.begin(opening.opened),
     );
     try {
-      await session.#take(opening.body, opening.offer, opening.sdp);
+      await session.#take(opening.body, opening.offer);
+      session.#answerTo(opening.offer);
       return session;
     } catch (error) {
       await session.discard();
@@ -107,6 +125,13 @@ export class RecordingSession {
     this.#entry = entry;
     this.id = opening.opened.recordingId;
     this.sipCallId = opening.opened.sipCallId;
+    this.#offer = opening.offer;
+    this.#heardAt = this.openedAt;
+  }
+
+  /** Milliseconds since the epoch. */
+  get openedAt(): number {
+    return Date.parse(this.#opening.opened.at);
   }
 
   /** The SDP answer as it stands. */
@@ -114,9 +139,26 @@ export class RecordingSession {
     return this.#answer;
   }
 
-  /** Ids of the open streams, for the capture's counters. */
-  get streamIds(): number[] {
-    return [...this.#streams.values(), ...this.#removed].map(({ streamId }) => streamId);
+  /** An offer of ours has no answer yet. */
+  get offering(): boolean {
+    return this.#offering;
+  }
+
+  /** When RTP was last heard, or first expected, as far as `heard` was told; milliseconds since the epoch. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** No stream is to send, by any of the ways to say so (RFC 3264 section 8.4). */
+  get isOnHold(): boolean {
+    return !this.#offer.mLines.some(isSending);
+  }
+
+  /** Takes note of when the streams were last heard. */
+  heard(counters: ReadonlyMap<number, StreamCounters>): void {
+    const streams = [...this.#streams.values(), ...this.#removed];
+    const times = streams.map(({ streamId }) => counters.get(streamId)?.lastPacketAt ?? 0);
+    this.#heardAt = Math.max(this.#heardAt, ...times);
   }
 
   /** The 200 is on its way: from now on this is a recording. */
@@ -134,22 +176,45 @@ export class RecordingSession {
 
   /**
    * A re-INVITE or UPDATE: new metadata, a new offer, or both.
-   * @param raw the whole request
-   * @returns the SDP to answer with; undefined if the request had no offer (RFC 3311 section 5.2)
+   * @returns the SDP of a 2xx: the answer to the offer; without one, an offer of ours to a re-INVITE (RFC 3261 section
+   * 14.2) and none to an UPDATE (RFC 3311 section 5.2)
    * @throws SdpError | NothingToRecordError if the offer cannot be taken; then nothing has changed
    * @throws SessionOverError
    */
-  update(raw: string): Promise<string | undefined> {
-    const result = this.#tail.then(async () => {
-      if (this.#closing) throw new SessionOverError(this.id);
-      const body = readBody(raw);
-      const sdp = findSdp(body);
-      const offer = sdp === undefined ? undefined : readOffer(sdp);
+  update(method: string, body: SessionBody): Promise<string | undefined> {
+    return this.#inTurn(async () => {
+      const offer = body.sdp === undefined ? undefined : readOffer(body.sdp);
       if (offer?.mLines.some(({ port }) => port !== 0)) assertRecordable(offer);
-      await this.#take(body, offer, sdp);
-      return offer && this.#answer;
+      await this.#take(body, offer);
+      if (offer) return this.#answerTo(offer);
+      return method === 'INVITE' ? this.#makeOffer() : undefined;
     });
-    this.#tail = result.catch(() => {});
+  }
+
+  /**
+   * The ACK of a 2xx, which has the answer to an offer of ours. One that cannot be used leaves the streams as they are.
+   * @throws SessionOverError
+   */
+  acknowledge(body: SessionBody): Promise<void> {
+    return this.#inTurn(async () => {
+      if (!this.#offering) return;
+      this.#offering = false;
+      try {
+        if (body.sdp === undefined) throw new SdpError('the ACK has no answer to our offer');
+        await this.#take(body, readOffer(body.sdp));
+      } catch (error) {
+        if (!(error instanceof SdpError)) throw error;
+        await this.warn('answer-unusable', error.message);
+      }
+    });
+  }
+
+  #inTurn<Result>(step: () => Promise<Result>): Promise<Result> {
+    const result = this.#tail.then(() => {
+      if (this.#closing) throw new SessionOverError(this.id);
+      return step();
+    });
+    this.#tail = result.catch(() => {}); // told to the caller
     return result;
   }
 
@@ -179,23 +244,24 @@ export class RecordingSession {
     await this.#entry.discard();
   }
 
-  async #take(body: Body, offer: SdpOffer | undefined, sdp: string | undefined): Promise<void> {
-    for (const { code, detail } of body.warnings) await this.warn(code, detail);
+  async #take({ sdp, metadata, warnings }: SessionBody, offer: SdpOffer | undefined): Promise<void> {
+    for (const { code, detail } of warnings) await this.warn(code, detail);
     // The offer first: the metadata that comes with it speaks of its m-lines, and has the same time.
     const at = this.#now();
     if (sdp !== undefined) await this.#entry.append({ type: 'offer', at, sdp });
-    const metadata = findMetadata(body.parts);
     if (metadata) await this.#entry.addMetadata(metadata.content, at, metadata.parameters.get('charset'));
     if (!offer) return;
+    if (this.isOnHold) this.#heardAt = Date.parse(at); // silence counts from the end of the hold
+    this.#offer = offer;
     const labels = streamLabels(offer.mLines);
     for (const mLine of offer.mLines) await this.#takeMLine(mLine, labels[mLine.index] as string);
-    this.#renewAnswer(offer);
   }
 
   /** A stream keeps its port and journal as long as its m-line is offered; a removed one may come back as a new one. */
   async #takeMLine(mLine: MLine, label: string): Promise<void> {
     const payloadTypes = chooseCodec(mLine);
     const stream = this.#streams.get(mLine.index);
+    for (const reason of mLine.crypto?.warnings ?? []) await this.warn('crypto-ignored', reason);
     if (!payloadTypes) {
       if (mLine.port !== 0) await this.warn('stream-refused', describe(mLine));
       if (!stream) return;
@@ -203,12 +269,7 @@ export class RecordingSession {
       this.#removed.push(stream);
       return;
     }
-    if (stream) {
-      if (sameTypes(stream.payloadTypes, payloadTypes)) return;
-      stream.payloadTypes = payloadTypes;
-      await this.#tellStream(mLine.index, stream);
-      return;
-    }
+    if (stream) return this.#renewStream(stream, mLine, payloadTypes);
     try {
       await this.#openStream(mLine, label, payloadTypes);
     } catch (error) {
@@ -220,23 +281,51 @@ export class RecordingSession {
 
   async #openStream(mLine: MLine, label: string, payloadTypes: PayloadType[]): Promise<void> {
     const journal = this.#entry.nextJournal();
+    const accept = this.#acceptedAddresses(mLine);
+    const crypto = ownCrypto(mLine);
     const { streamId, rtpPort } = await this.#dependencies.capture.openStream({
       journalPath: `${this.#entry.directory}/${journal}`,
-      accept: this.#acceptedAddresses(mLine),
+      accept,
+      rtcp: rtcpTerms(mLine, payloadTypes, crypto),
     });
-    const opened: OpenStream = { streamId, journal, label, port: rtpPort, payloadTypes };
+    const opened: OpenStream = { streamId, journal, label, port: rtpPort, payloadTypes, accept, crypto };
     this.#streams.set(mLine.index, opened);
-    await this.#tellStream(mLine.index, opened);
+    await this.#tellStream(mLine, opened);
   }
 
-  async #tellStream(mLine: number, { label, journal, payloadTypes }: OpenStream): Promise<void> {
+  /** The next offer of a stream: codecs, keys and addresses may have changed. */
+  async #renewStream(stream: OpenStream, mLine: MLine, payloadTypes: PayloadType[]): Promise<void> {
+    const isRetyped = !sameTypes(stream.payloadTypes, payloadTypes);
+    stream.payloadTypes = payloadTypes;
+    stream.crypto = ownCrypto(mLine, stream.crypto);
+    // What was accepted stays so: media and signalling overtake each other.
+    stream.accept = [...new Set([...stream.accept, ...this.#acceptedAddresses(mLine)])];
+    if (isRetyped) await this.#tellStream(mLine, stream);
+    const { streamId, accept, crypto } = stream;
+    await this.#dependencies.capture.updateStream(streamId, {
+      accept,
+      rtcp: rtcpTerms(mLine, payloadTypes, crypto),
+    });
+  }
+
+  async #tellStream(mLine: MLine, { label, journal, payloadTypes }: OpenStream): Promise<void> {
     const codecs = Object.fromEntries(
       payloadTypes.flatMap((type) => {
         const codec = codecOf(type);
         return codec ? [[String(type.payloadType), codec.name]] : [];
       }),
     );
-    await this.#entry.append({ type: 'stream', at: this.#now(), mLine, label, journal, codecs });
+    const telephoneEvents = Object.fromEntries(telephoneEventsOf(mLine));
+    const { index } = mLine;
+    await this.#entry.append({
+      type: 'stream',
+      at: this.#now(),
+      mLine: index,
+      label,
+      journal,
+      codecs,
+      telephoneEvents,
+    });
   }
 
   /** Media gateways may send from other addresses than they receive at, but not from outside the SRC's networks. */
@@ -247,8 +336,20 @@ export class RecordingSession {
     return [...new Set([...addresses, ...networks])];
   }
 
-  /** RFC 3264 section 8: the version grows with every change of the answer, and only then. */
-  #renewAnswer(offer: SdpOffer): void {
+  #answerTo(offer: SdpOffer): string {
+    this.#offering = false;
+    return this.#renewAnswer(offer);
+  }
+
+  /** The streams as they are, ready to be received; none is added (RFC 7866 section 7.2). */
+  #makeOffer(): string {
+    this.#offering = true;
+    const mLines = this.#offer.mLines.map((mLine) => ({ ...mLine, direction: 'sendonly' as const }));
+    return this.#renewAnswer({ ...this.#offer, mLines });
+  }
+
+  /** RFC 3264 section 8: the version grows with every change of our SDP, and only then. */
+  #renewAnswer(offer: SdpOffer): string {
     const write = (version: number) =>
       writeAnswer(offer, {
         address: this.#dependencies.mediaAddress,
@@ -256,9 +357,11 @@ export class RecordingSession {
         version,
         streams: this.#streams,
       });
-    if (write(this.#answerVersion) === this.#answer) return;
-    this.#answerVersion++;
-    this.#answer = write(this.#answerVersion);
+    if (write(this.#answerVersion) !== this.#answer) {
+      this.#answerVersion++;
+      this.#answer = write(this.#answerVersion);
+    }
+    return this.#answer;
   }
 
   async #closeStreams(): Promise<SessionEventOf<'closed'>['counters']> {
@@ -290,9 +393,23 @@ export class RecordingSession {
   }
 }
 
-/** The text of the SDP part. */
-export const findSdp = ({ parts }: Body): string | undefined =>
-  parts.find(({ contentType }) => contentType === 'application/sdp')?.content.toString('utf8');
+const ownCrypto = (mLine: MLine, previous?: AnswerCrypto): AnswerCrypto | undefined => {
+  const chosen = chooseCrypto(mLine);
+  return chosen && answerCrypto(chosen, previous);
+};
+
+const rtcpTerms = (
+  { connectionAddress, held, rtcpPort }: MLine,
+  payloadTypes: readonly PayloadType[],
+  srtcp: AnswerCrypto | undefined,
+): RtcpTerms => ({
+  ...(connectionAddress && !held && { peer: { address: connectionAddress, port: rtcpPort } }),
+  clockRates: new Map(payloadTypes.map(({ payloadType, clockRate }) => [payloadType, clockRate])),
+  ...(srtcp && { srtcp }),
+});
+
+const isSending = (mLine: MLine): boolean =>
+  chooseCodec(mLine) !== undefined && !mLine.held && ['sendrecv', 'sendonly'].includes(mLine.direction);
 
 const toRecord = ({ foreignPackets, malformedPackets, writeError }: StreamCounters) => ({
   foreignPackets,

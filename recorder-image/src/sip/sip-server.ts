@@ -8,6 +8,11 @@
 import type { EventEmitter } from 'node:events';
 import Srf from 'drachtio-srf';
 
+/** All that may come outside a dialog besides INVITE: the SIP server would answer 503 to what nobody asks for. */
+const OTHER_METHODS = ['options', 'info', 'message', 'notify', 'publish', 'refer', 'register', 'subscribe'];
+/** Inside a dialog, besides re-INVITE; drachtio-srf would answer 200 to those that nobody listens to. */
+const DIALOG_EVENTS = ['update', 'info', 'options', 'message', 'notify', 'publish', 'refer', 'subscribe'];
+
 /** drachtio-srf waits 1.7 times longer with each try; this is where that ends. */
 const RECONNECT_MAX_MS = 1_000;
 
@@ -44,10 +49,12 @@ export interface SipAnswer {
 /** Answers a request, once. Later answers are ignored. */
 export type Respond = (status: number, answer?: SipAnswer) => void;
 
-/** What may come inside an established dialog. A request is answered by its listener. */
+/** What may come inside an established dialog. */
 export interface DialogListeners {
-  onModify: (request: SipRequest, respond: Respond) => void;
-  onUpdate: (request: SipRequest, respond: Respond) => void;
+  /** Any request but BYE and ACK; answered by this listener. */
+  onRequest: (request: SipRequest, respond: Respond) => void;
+  /** The ACK of a 2xx. */
+  onAck: (request: SipRequest) => void;
   /** The dialog is over: a BYE (already answered), or the SIP server gave it up; then `reason` says why. */
   onEnd: (reason: string | undefined) => void;
 }
@@ -55,6 +62,8 @@ export interface DialogListeners {
 export interface SipDialog {
   /** Ends the dialog with a BYE. Harmless when it is over. */
   bye(): void;
+  /** Sends an UPDATE without an offer. `onOutcome` gets its status, or why it was not sent. */
+  update(request: Required<SipAnswer>, onOutcome: (outcome: number | string) => void): void;
 }
 
 /** An INVITE that starts a dialog. */
@@ -76,7 +85,8 @@ export interface Invitation {
 
 export interface SipServerListeners {
   onInvite: (invitation: Invitation) => void;
-  onOptions: (request: SipRequest, respond: Respond) => void;
+  /** Any other request outside a dialog; answered by this listener. */
+  onRequest: (request: SipRequest, respond: Respond) => void;
   onConnect: (listeningOn: string) => void;
   /** The SIP server is gone, and with it every dialog: no BYE will come. drachtio-srf goes on trying to reconnect. */
   onDisconnect: () => void;
@@ -125,7 +135,8 @@ export function connectSipServer(options: SipServerOptions, listeners: SipServer
   });
 
   srf.invite((req, res) => listeners.onInvite(invitation(srf, req, res, open)));
-  srf.use('options', (req, res) => listeners.onOptions(toRequest(req), responder(res)));
+  for (const method of OTHER_METHODS)
+    srf.use(method, (req, res) => listeners.onRequest(toRequest(req), responder(res)));
   srf.connect({ ...options, reconnect } as Srf.SrfConfig);
   return {
     disconnect() {
@@ -166,7 +177,7 @@ function invitation(srf: Srf, req: Srf.SrfRequest, res: Srf.SrfResponse, open: O
         open.answers.add(reject);
         srf.createUAS(req, res, { localSdp: sdp, headers }, (error, dialog) => {
           open.answers.delete(reject);
-          if (!error) resolve(attach(dialog, listeners, open));
+          if (!error) resolve(attach(srf, dialog, listeners, open));
           else if (cancelled) resolve(undefined);
           else reject(error instanceof Error ? error : new Error(String(error)));
         });
@@ -176,14 +187,31 @@ function invitation(srf: Srf, req: Srf.SrfRequest, res: Srf.SrfResponse, open: O
   };
 }
 
+interface SendsRequests {
+  request(uri: string, options: object, onSent: (error: unknown, sent: Srf.SrfRequest) => void): void;
+}
+
 function attach(
+  srf: Srf,
   dialog: Srf.Dialog,
-  { onModify, onUpdate, onEnd }: DialogListeners,
+  { onRequest, onAck, onEnd }: DialogListeners,
   { dialogs }: OpenOnes,
 ): SipDialog {
   dialogs.add(dialog);
-  dialog.on('modify', (req, res) => onModify(toRequest(req), responder(res)));
-  dialog.on('update', (req, res) => onUpdate(toRequest(req), responder(res)));
+  const events = dialog as EventEmitter; // the types leave most of them out
+  const handle = (req: Srf.SrfRequest, res: Srf.SrfResponse) => onRequest(toRequest(req), responder(res));
+  for (const event of DIALOG_EVENTS) events.on(event, handle);
+  // drachtio-srf puts off all requests but these, which would overtake what came before them.
+  const handleLater = (req: Srf.SrfRequest, res: Srf.SrfResponse) => void setImmediate(handle, req, res);
+  // It refuses UPDATEs before the answer to a re-INVITE, and loses those before the answer to a request of ours, unless
+  // somebody listens for them on the other request.
+  const adoptUpdates = (other: Srf.SrfRequest) =>
+    void (other as unknown as EventEmitter).on('update', handleLater);
+  events.on('modify', (req: Srf.SrfRequest, res: Srf.SrfResponse) => {
+    adoptUpdates(req);
+    handleLater(req, res);
+  });
+  events.on('ack', (req: Srf.SrfRequest) => onAck(toRequest(req)));
   dialog.on('destroy', (req) => {
     dialogs.delete(dialog);
     const byServer = req.source === 'application'; // ACK timeout, session timer expired
@@ -193,6 +221,17 @@ function attach(
     bye() {
       if (!dialogs.delete(dialog)) return;
       dialog.destroy({ headers: {} }, () => {}); // its outcome changes nothing: the recording is closed
+    },
+    update({ headers, body }, onOutcome) {
+      const { id, socket } = dialog as unknown as { id: string; socket: unknown };
+      const request = { method: 'UPDATE', stackDialogId: id, _socket: socket, headers, body };
+      const onSent = (error: unknown, sent: Srf.SrfRequest) => {
+        if (error) return onOutcome(String(error));
+        adoptUpdates(sent);
+        sent.on('response', (response) => response && onOutcome(response.status));
+      };
+      // As drachtio-srf documents it; its types have other arguments. The SIP server knows the real URI.
+      (srf as unknown as SendsRequests).request('sip:placeholder', request, onSent);
     },
   };
 }

@@ -7,17 +7,30 @@
 import { isIP } from 'node:net';
 import type { Logger } from 'pino';
 import { ulid } from 'ulid';
+import type { DeploymentSource } from '../../../core/deployment.ts';
 import { addressTest } from '../media/address-rule.ts';
 import { readOffer, SdpError } from '../sdp/offer.ts';
 import type { Ending } from '../storage/session-record.ts';
-import { readBody } from './mime.ts';
+import { COMMON_HEADERS, contact, dialogKey, lists, unsupportedExtensions } from './headers.ts';
+import { missingMarks, PROFILES } from './profiles.ts';
+import { RecordingDialog } from './recording-dialog.ts';
+import { RecordingSession, type RecordingSessionDependencies } from './recording-session.ts';
 import {
-  findSdp,
-  NothingToRecordError,
-  RecordingSession,
-  type RecordingSessionDependencies,
-  SessionOverError,
-} from './recording-session.ts';
+  DRAINING,
+  FOREIGN,
+  FULL,
+  INTERVAL_TOO_SMALL,
+  MERGED,
+  METHOD_NOT_ALLOWED,
+  NO_DIALOG,
+  NOT_UNDERSTOOD,
+  type Refusal,
+  refusalFor,
+  refuse,
+  unsupported,
+} from './refusal.ts';
+import { readSessionBody, type SessionBody } from './session-body.ts';
+import { isIntervalTooSmall } from './session-timer.ts';
 import {
   type Invitation,
   type Respond,
@@ -26,20 +39,23 @@ import {
   SipServerLostError,
 } from './sip-server.ts';
 
-/** An SRC that may call, as in the deployment file. */
-export interface AllowedSource {
-  name: string;
-  networks: string[];
-  tenant?: string;
-}
-
 export interface SrsOptions {
   slot: string;
   homeRegion: string;
   callCapacity: number;
-  sources: AllowedSource[];
-  /** Version of the recorder, for `User-Agent` style headers. */
-  version: string;
+  /** The SRCs that may call. */
+  sources: DeploymentSource[];
+  limits: CallLimits;
+}
+
+/** What ends a recording that the SRC does not end; milliseconds. */
+export interface CallLimits {
+  /** Without any RTP, while not on hold. */
+  silenceMs: number;
+  /** Without any RTP, once the SIP server has lost the dialog: no BYE can come. */
+  orphanSilenceMs: number;
+  /** The longest that a recording may take. */
+  maxCallMs: number;
 }
 
 export interface SrsDependencies extends RecordingSessionDependencies {
@@ -47,13 +63,6 @@ export interface SrsDependencies extends RecordingSessionDependencies {
   finish: (directory: string) => void;
   /** What this recorder lacks for one more recording; rejects when it cannot tell. */
   shortages: () => Promise<string[]>;
-}
-
-/** Why a request is not granted. */
-interface Refusal {
-  status: number;
-  why: string;
-  headers?: Record<string, string>;
 }
 
 /** What became of INVITEs since the start. */
@@ -64,24 +73,29 @@ export interface SrsCounters {
   refused: Record<number, number>;
 }
 
-/** Seconds that an SRC should stay away from a recorder that is going. */
-const DRAIN_RETRY_AFTER = '60';
+/** An INVITE that cannot be granted is answered within 200 ms: SRCs wait as little as 50 ms, and then call elsewhere. */
+const CHECK_LIMIT_MS = 150;
+/** A disk that is only slow may take longer than a check, but not for ever. */
+const OPENING_LIMIT_MS = 1_000;
 
-const ALLOW = 'INVITE, ACK, BYE, CANCEL, UPDATE, INFO, OPTIONS';
-const ACCEPT = 'application/sdp, multipart/mixed, application/rs-metadata+xml, application/rs-metadata';
-
-/** Option tags that an SRC may require of us (RFC 3261 section 8.2.2.3). */
-const SUPPORTED_EXTENSIONS = ['siprec', 'timer'];
+/** A recording that runs. */
+interface Call {
+  session: RecordingSession;
+  dialog: RecordingDialog;
+  /** See `dialogKey`. */
+  key: string;
+  /** When the SIP server lost its dialog; milliseconds since the epoch. */
+  orphanedAt?: number;
+}
 
 export class Srs {
   readonly #options: SrsOptions;
   readonly #dependencies: SrsDependencies;
-  readonly #sources: { source: AllowedSource; includes: (address: string) => boolean }[];
-  readonly #sessions = new Map<string, RecordingSession>();
-  readonly #byes = new Map<string, () => void>();
-  /** Sessions whose dialog the SIP server forgot, and since when: no BYE will come. */
-  readonly #orphans = new Map<RecordingSession, number>();
-  /** INVITEs that are not yet sessions. */
+  readonly #sources: { source: DeploymentSource; includes: (address: string) => boolean }[];
+  readonly #calls = new Map<RecordingSession, Call>();
+  /** Of INVITEs that are being answered, and of the dialogs that came of them. */
+  readonly #dialogKeys = new Set<string>();
+  /** INVITEs that are not yet calls. */
   #opening = 0;
   #draining = false;
   #onEmpty: (() => void) | undefined;
@@ -96,7 +110,7 @@ export class Srs {
 
   /** Recordings running, or being set up. */
   get active(): number {
-    return this.#sessions.size + this.#opening;
+    return this.#calls.size + this.#opening;
   }
 
   get draining(): boolean {
@@ -107,55 +121,81 @@ export class Srs {
     return this.active >= this.#options.callCapacity;
   }
 
-  /** RFC 3261 section 11.2: an OPTIONS gets the status that an INVITE would get. Never throws. */
-  async onOptions(request: SipRequest, respond: Respond): Promise<void> {
-    const refusal = this.#refusalOf(request) ?? (await this.#shortage());
-    if (refusal) respond(refusal.status, { headers: { ...this.#commonHeaders(), ...refusal.headers } });
-    else respond(200, { headers: { ...this.#commonHeaders(), Contact: contact(request), Accept: ACCEPT } });
+  /** Answers a request outside any dialog, other than INVITE. Never throws. */
+  async onRequest(request: SipRequest, respond: Respond): Promise<void> {
+    const refusal = await this.#refusalOfOther(request);
+    if (refusal) respond(refusal.status, { headers: { ...COMMON_HEADERS, ...refusal.headers } });
+    else respond(200, { headers: { ...COMMON_HEADERS, Contact: contact(request) } });
+  }
+
+  async #refusalOfOther(request: SipRequest): Promise<Refusal | undefined> {
+    // RFC 3261 section 11.2: an OPTIONS gets the status that an INVITE would get.
+    if (request.method === 'OPTIONS') return this.#refusalOf(request) ?? (await this.#shortage());
+    if (!this.#sourceOf(request)) return FOREIGN;
+    return request.method === 'INFO' ? NO_DIALOG : METHOD_NOT_ALLOWED; // RFC 6086 section 4.2.2
   }
 
   /** Answers an INVITE that starts a recording session. Never throws. */
   async onInvite(invitation: Invitation): Promise<void> {
-    const logger = this.#dependencies.logger.child({ sipCallId: invitation.request.callId });
+    const { request } = invitation;
+    const logger = this.#dependencies.logger.child({ sipCallId: request.callId });
+    const key = dialogKey(request);
+    if (this.#dialogKeys.has(key)) return this.#refuse(invitation, MERGED, logger);
+    this.#dialogKeys.add(key);
     try {
-      const opened = await this.#open(invitation.request);
-      if (opened instanceof RecordingSession)
-        await this.#accept(invitation, opened, logger.child({ recordingId: opened.id }));
+      const opened = await this.#open(request, key, logger);
+      if ('session' in opened) await this.#accept(invitation, opened, logger);
       else this.#refuse(invitation, opened, logger);
     } catch (error) {
       this.#refuse(invitation, refusalFor(error), logger, error);
     } finally {
+      if (![...this.#calls.values()].some((call) => call.key === key)) this.#dialogKeys.delete(key);
       this.#checkEmpty();
     }
   }
 
   /** Everything before the answer. */
-  async #open(request: SipRequest): Promise<RecordingSession | Refusal> {
+  async #open(request: SipRequest, key: string, logger: Logger): Promise<Call | Refusal> {
     const source = this.#sourceOf(request);
     const refusal = this.#refusalOf(request);
     if (refusal || !source) return refusal ?? FOREIGN;
+    const rules = PROFILES[source.profile];
+    const missing = rules.marksRequired ? missingMarks(request) : [];
+    if (missing.length > 0) return refuse(403, `not a recording session: no ${missing.join(', no ')}`);
     if (!request.header('Contact')) return refuse(400, 'no Contact header');
+    if (isIntervalTooSmall(request)) return INTERVAL_TOO_SMALL;
+    const body = readSessionBody(request.raw);
+    if (body.notUnderstood.length > 0) return NOT_UNDERSTOOD;
     this.#opening++; // with the check of the capacity, before anything else can happen
     try {
       const shortage = await this.#shortage();
       if (shortage) return shortage;
-      const session = await this.#openSession(request, source);
+      const session = await this.#openSession(request, source, body);
       if (this.#draining) {
         await session.discard();
         return DRAINING;
       }
+      const dialog = new RecordingDialog(request, body, {
+        session,
+        takesSnapshotRequests: rules.takesSnapshotRequests && lists(request, 'Allow', 'UPDATE'),
+        logger: logger.child({ recordingId: session.id }),
+      });
+      const call = { session, dialog, key };
       // Registered before the answer: the BYE may be there before its success is known.
-      this.#sessions.set(session.id, session);
-      return session;
+      this.#calls.set(session, call);
+      return call;
     } finally {
       this.#opening--;
     }
   }
 
-  #openSession(request: SipRequest, source: AllowedSource): Promise<RecordingSession> {
-    const body = readBody(request.raw);
-    const sdp = findSdp(body);
-    if (sdp === undefined) throw new SdpError('the INVITE has no SDP offer');
+  async #openSession(
+    request: SipRequest,
+    source: DeploymentSource,
+    body: SessionBody,
+  ): Promise<RecordingSession> {
+    // An SRC always makes the offer (RFC 7866 section 7.1): without one there is nothing to record.
+    if (body.sdp === undefined) throw new SdpError('the INVITE has no SDP offer');
     const now = this.#dependencies.now();
     const opened = {
       type: 'opened' as const,
@@ -175,130 +215,134 @@ export class Srs {
         remotePartyId: request.header('Remote-Party-ID'),
       },
     };
-    return RecordingSession.open(this.#dependencies, {
+    const opening = RecordingSession.open(this.#dependencies, {
       opened,
       networks: source.networks,
       body,
-      offer: readOffer(sdp),
-      sdp,
+      offer: readOffer(body.sdp),
+    }).then(async (session) => {
+      await session.answered();
+      return session;
     });
+    try {
+      return await within(OPENING_LIMIT_MS, opening, 'the recording could not be begun in time');
+    } catch (error) {
+      if (error instanceof TooLateError)
+        opening
+          .then((session) => session.discard())
+          .catch((late) => this.#dependencies.logger.error({ err: late }, 'recording begun too late'));
+      throw error;
+    }
   }
 
-  async #accept(invitation: Invitation, session: RecordingSession, logger: Logger): Promise<void> {
-    const headers = { ...this.#commonHeaders(), Contact: contact(invitation.request), Accept: ACCEPT };
-    let dialog: SipDialog | undefined;
+  async #accept(invitation: Invitation, call: Call, logger: Logger): Promise<void> {
+    const { session, dialog } = call;
+    let established: SipDialog | undefined;
     try {
-      await session.answered();
-      dialog = await invitation.accept(
-        { sdp: session.answer, headers },
+      established = await invitation.accept(
+        { sdp: session.answer, headers: dialog.headers(invitation.request) },
         {
-          onModify: (request, respond) => void this.#update(session, request, respond, logger),
-          onUpdate: (request, respond) => void this.#update(session, request, respond, logger),
-          onEnd: (reason) => void this.#end(session, reason, logger),
+          onRequest: (request, respond) => dialog.onRequest(request, respond),
+          onAck: (request) => dialog.onAck(request),
+          onEnd: (reason) => void this.#end(call, reason),
         },
       );
     } catch (error) {
       // The SRC may have the answer: this session goes on like the others that the SIP server lost.
       if (error instanceof SipServerLostError) return;
-      await this.#discard(session);
+      await this.#discard(call);
       throw error;
     }
-    if (!dialog) {
+    if (!established) {
       this.counters.cancelled++;
-      await this.#discard(session);
+      await this.#discard(call);
       return logger.info('INVITE cancelled');
     }
     this.counters.answered++;
     // Gone by now: ended by a BYE, or by us.
-    if (this.#sessions.has(session.id)) this.#byes.set(session.id, dialog.bye);
-    else dialog.bye();
-    logger.info({ active: this.active }, 'recording started');
-  }
-
-  async #update(
-    session: RecordingSession,
-    request: SipRequest,
-    respond: Respond,
-    logger: Logger,
-  ): Promise<void> {
-    const headers = { ...this.#commonHeaders(), Contact: contact(request) };
-    try {
-      const sdp = await session.update(request.raw);
-      // A re-INVITE without an offer wants ours (RFC 3261 section 14.2); an UPDATE without one gets none.
-      const body = sdp ?? (request.method === 'INVITE' ? session.answer : undefined);
-      respond(200, body ? { headers: { ...headers, 'Content-Type': 'application/sdp' }, body } : { headers });
-    } catch (error) {
-      const refusal = refusalInDialog(error);
-      logger.warn(
-        { err: error, method: request.method, status: refusal.status },
-        'in-dialog request refused',
-      );
-      respond(refusal.status, { headers: { ...headers, ...refusal.headers } });
-    }
+    if (this.#calls.has(session)) dialog.established(established);
+    else established.bye();
+    logger.info({ recordingId: session.id, active: this.active }, 'recording started');
   }
 
   /** @param reason why the SIP server gave the dialog up; undefined after a BYE */
-  async #end(session: RecordingSession, reason: string | undefined, logger: Logger): Promise<void> {
-    if (reason === undefined) return this.#close(session, 'bye', logger);
-    await session
+  async #end(call: Call, reason: string | undefined): Promise<void> {
+    if (reason === undefined) return this.#close(call, 'bye');
+    await call.session
       .warn('ended-by-sip-server', reason)
-      .catch((error) => logger.error({ err: error, reason }, 'warning not written down'));
-    await this.#close(session, 'sip-server-lost', logger);
+      .catch((error) => this.#dependencies.logger.error({ err: error, reason }, 'warning not written down'));
+    await this.#close(call, 'sip-server-lost');
   }
 
-  async #close(
-    session: RecordingSession,
-    endedBy: Ending,
-    logger = this.#dependencies.logger,
-  ): Promise<void> {
+  async #close(call: Call, endedBy: Ending): Promise<void> {
+    const { id: recordingId, sipCallId } = call.session;
+    const logger = this.#dependencies.logger.child({ recordingId, sipCallId });
     try {
-      const directory = await session.close(endedBy);
+      const directory = await call.session.close(endedBy);
       if (directory === undefined) return;
-      logger.info({ recordingId: session.id, endedBy }, 'recording ended');
+      logger.info({ endedBy }, 'recording ended');
       this.#dependencies.finish(directory);
     } catch (error) {
       // The journals are on disk: the next start of a recorder on this spool finishes it.
-      logger.error(
-        { err: error, recordingId: session.id },
-        'recording could not be closed; it stays in the spool',
-      );
+      logger.error({ err: error }, 'recording could not be closed; it stays in the spool');
     } finally {
-      this.#forget(session);
+      this.#forget(call);
       this.#checkEmpty();
     }
   }
 
-  async #discard(session: RecordingSession): Promise<void> {
+  async #discard(call: Call): Promise<void> {
     try {
-      await session.discard();
+      await call.session.discard();
     } finally {
-      this.#forget(session);
+      this.#forget(call);
     }
   }
 
-  #forget(session: RecordingSession): void {
-    this.#sessions.delete(session.id);
-    this.#byes.delete(session.id);
-    this.#orphans.delete(session);
+  #forget({ session, key }: Call): void {
+    this.#calls.delete(session);
+    this.#dialogKeys.delete(key);
   }
 
   /** The SIP server is gone with all its dialogs. The SRC does not know, and still sends: the recordings go on. */
   onSipServerLost(): void {
-    const now = this.#dependencies.now().getTime();
-    for (const session of this.#sessions.values())
-      this.#orphans.set(session, this.#orphans.get(session) ?? now);
-    this.#byes.clear();
+    const now = this.#now();
+    for (const call of this.#calls.values()) {
+      call.orphanedAt ??= now;
+      call.dialog.lost();
+    }
   }
 
-  /** Ends the recordings that nobody will end, once nothing has arrived on any of their streams for `silenceMs`. */
-  async closeSilentOrphans(silenceMs: number): Promise<void> {
-    if (this.#orphans.size === 0) return;
+  /** Ends the recordings that are over by a limit; to be called from time to time. */
+  async endOverdue(): Promise<void> {
+    const now = this.#now();
+    const isOverdue = (call: Call) => this.#overdue(call, now) !== undefined;
+    const calls = [...this.#calls.values()].filter(isOverdue);
+    if (calls.length === 0) return;
+    // Only now is it worth to ask the workers when these were last heard.
     const counters = await this.#dependencies.capture.counters();
-    const silentSince = this.#dependencies.now().getTime() - silenceMs;
-    for (const [session, orphanedAt] of [...this.#orphans]) {
-      const heardAt = session.streamIds.map((id) => counters.get(id)?.lastPacketAt ?? 0);
-      if (Math.max(orphanedAt, ...heardAt) < silentSince) await this.#close(session, 'sip-server-lost');
-    }
+    for (const { session } of calls) session.heard(counters);
+    await Promise.all(
+      calls.map((call) => {
+        const endedBy = this.#overdue(call, now);
+        return endedBy && this.#hangUp(call, endedBy);
+      }),
+    );
+  }
+
+  #overdue({ session, orphanedAt }: Call, now: number): Ending | undefined {
+    const { silenceMs, orphanSilenceMs, maxCallMs } = this.#options.limits;
+    const { heardAt, isOnHold, openedAt } = session;
+    if (orphanedAt !== undefined && now - Math.max(orphanedAt, heardAt) > orphanSilenceMs)
+      return 'sip-server-lost';
+    if (!isOnHold && now - heardAt > silenceMs) return 'silence';
+    return now - openedAt > maxCallMs ? 'ceiling' : undefined;
+  }
+
+  /** Ends a recording from this side. */
+  #hangUp(call: Call, endedBy: Ending): Promise<void> {
+    call.dialog.bye();
+    return this.#close(call, endedBy);
   }
 
   /** No new calls from now on; resolves when the last recording has ended. */
@@ -312,8 +356,7 @@ export class Srs {
 
   /** Ends all recordings from this side. */
   async endAll(): Promise<void> {
-    for (const bye of this.#byes.values()) bye();
-    await Promise.all([...this.#sessions.values()].map((session) => this.#close(session, 'recorder')));
+    await Promise.all([...this.#calls.values()].map((call) => this.#hangUp(call, 'recorder')));
   }
 
   #checkEmpty(): void {
@@ -324,15 +367,15 @@ export class Srs {
   #refusalOf(request: SipRequest): Refusal | undefined {
     if (!this.#sourceOf(request)) return FOREIGN;
     const missing = unsupportedExtensions(request);
-    if (missing.length > 0)
-      return { status: 420, why: 'unknown extension', headers: { Unsupported: missing.join(', ') } };
+    if (missing.length > 0) return unsupported(missing);
     if (this.#draining) return DRAINING;
     return this.full ? FULL : undefined;
   }
 
   async #shortage(): Promise<Refusal | undefined> {
     try {
-      const shortages = await this.#dependencies.shortages();
+      const check = this.#dependencies.shortages();
+      const shortages = await within(CHECK_LIMIT_MS, check, 'the spool does not answer');
       return shortages.length > 0 ? { status: 503, why: shortages.join(', ') } : undefined;
     } catch (error) {
       return { status: 503, why: (error as Error).message };
@@ -343,53 +386,38 @@ export class Srs {
     this.counters.refused[status] = (this.counters.refused[status] ?? 0) + 1;
     const { sourceAddress } = invitation.request;
     logger.warn({ status, why, sourceAddress, ...(err !== undefined && { err }) }, 'INVITE refused');
-    invitation.refuse(status, { headers: { ...this.#commonHeaders(), ...headers } });
+    invitation.refuse(status, { headers: { ...COMMON_HEADERS, ...headers } });
   }
 
-  #sourceOf({ sourceAddress }: SipRequest): AllowedSource | undefined {
+  #sourceOf({ sourceAddress }: SipRequest): DeploymentSource | undefined {
     if (isIP(sourceAddress) === 0) return undefined;
     return this.#sources.find(({ includes }) => includes(sourceAddress))?.source;
   }
 
-  #commonHeaders(): Record<string, string> {
-    return { Allow: ALLOW, Supported: 'timer', Server: `siprec-ha/${this.#options.version}` };
+  #now(): number {
+    return this.#dependencies.now().getTime();
   }
 }
 
-/** With a Warning, which tells the SRC's operator (RFC 3261 section 20.43). */
-const refuse = (status: number, why: string): Refusal => ({
-  status,
-  why,
-  headers: { Warning: `399 siprec-ha "${why.replaceAll(/["\\\r\n]/g, ' ')}"` },
-});
+/** Something took longer than an INVITE may wait. */
+class TooLateError extends Error {
+  override readonly name = 'TooLateError';
+}
 
-const FOREIGN: Refusal = { status: 403, why: 'the address is in no network of a source of the deployment' };
-const DRAINING: Refusal = { status: 503, why: 'draining', headers: { 'Retry-After': DRAIN_RETRY_AFTER } };
-/** Without Retry-After: only this call goes elsewhere, the next may find room (RFC 3261 section 21.5.4). */
-const FULL: Refusal = { status: 503, why: 'full' };
-
-/** The SRC's own mistakes, which another recorder would find too. */
-const OFFER_PROBLEMS = [SdpError, NothingToRecordError];
-
-/** Whatever is not the SRC's mistake is ours: a 503 sends the call to the next recorder (RFC 3263 section 4.3). */
-const refusalFor = (error: unknown): Refusal =>
-  OFFER_PROBLEMS.some((type) => error instanceof type)
-    ? refuse(488, (error as Error).message)
-    : { status: 503, why: 'it cannot be recorded here' };
-
-const refusalInDialog = (error: unknown): Refusal => {
-  if (error instanceof SessionOverError) return { status: 481, why: error.message };
-  const refusal = refusalFor(error);
-  return refusal.status === 503 ? { ...refusal, status: 500 } : refusal;
-};
-
-/** RFC 7866 section 6.2: `+sip.srs` in every Contact. The SIP server puts its own address for `localhost`. */
-const contact = ({ transport }: SipRequest): string =>
-  `<sip:srs@localhost${transport === 'udp' ? '' : `;transport=${transport}`}>;+sip.srs`;
-
-function unsupportedExtensions(request: SipRequest): string[] {
-  const required = request.header('Require')?.split(',') ?? [];
-  return required
-    .map((tag) => tag.trim())
-    .filter((tag) => tag !== '' && !SUPPORTED_EXTENSIONS.includes(tag.toLowerCase()));
+/**
+ * Time in which this process could not run does not count against what it waits for.
+ * @throws TooLateError if the promise takes longer; what becomes of it then is the caller's business
+ */
+async function within<Result>(ms: number, promise: Promise<Result>, why: string): Promise<Result> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const due = performance.now() + ms;
+  const tooLate = () => reject(new TooLateError(why));
+  let timer = setTimeout(() => {
+    timer = setTimeout(tooLate, performance.now() - due);
+  }, ms);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -22,6 +22,8 @@ export interface TimedOffer {
 interface Place {
   stream: OfferedStream;
   before: MLine;
+  /** It has had an address other than zeros: an SRC that never receives may give none from the beginning (OpenSIPS). */
+  hasHadAddress: boolean;
 }
 
 /** The streams in the order in which they were opened: that of their journals. */
@@ -37,7 +39,7 @@ export function offeredStreams(offers: readonly TimedOffer[]): OfferedStream[] {
       endHold(place?.stream, at);
       const stream = { mLine: mLine.index, label: labels[mLine.index] as string, openedAt: at, holds: [] };
       streams.push(stream);
-      places.set(mLine.index, { stream, before: mLine });
+      places.set(mLine.index, { stream, before: mLine, hasHadAddress: !mLine.held });
     }
     for (const [index, place] of places) {
       if (place.stream.closedAt !== undefined) continue;
@@ -46,6 +48,7 @@ export function offeredStreams(offers: readonly TimedOffer[]): OfferedStream[] {
       followHold(place, mLine, at);
       if (mLine.port === 0) place.stream.closedAt = at;
       place.before = mLine;
+      place.hasHadAddress ||= !mLine.held;
     }
   }
   return streams;
@@ -65,21 +68,23 @@ export const streamOf = (
   );
 
 /** First match wins: a stream that is inactive and has no address is inactive. */
-const CAUSES: readonly { cause: HoldCause; holds: (now: MLine, before: MLine) => boolean }[] = [
+const CAUSES: readonly { cause: HoldCause; holds: (now: MLine, place: Place) => boolean }[] = [
   { cause: 'removed', holds: ({ port }) => port === 0 },
   { cause: 'inactive', holds: ({ direction }) => direction === 'inactive' },
   { cause: 'not-sending', holds: ({ direction }) => direction === 'recvonly' },
-  { cause: 'zero-address', holds: ({ held }) => held },
+  { cause: 'zero-address', holds: ({ held }, { hasHadAddress }) => held && hasHadAddress },
   {
     cause: 'sendonly-dropped',
-    holds: (now, before) => now.direction === 'sendrecv' && before.direction === 'sendonly' && !before.held,
+    holds: (now, { before }) =>
+      now.direction === 'sendrecv' && before.direction === 'sendonly' && !before.held,
   },
 ];
 
-function followHold({ stream, before }: Place, now: MLine, at: string): void {
+function followHold(place: Place, now: MLine, at: string): void {
+  const { stream } = place;
   const current = stream.holds.at(-1);
   const open = current && current.endedAt === undefined ? current : undefined;
-  const told = CAUSES.find(({ holds }) => holds(now, before))?.cause;
+  const told = CAUSES.find(({ holds }) => holds(now, place))?.cause;
   // The dropped attribute stays dropped in the offers that follow.
   const persists = open?.cause === 'sendonly-dropped' && now.direction === 'sendrecv';
   const cause = told ?? (persists ? open.cause : undefined);

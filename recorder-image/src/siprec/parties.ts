@@ -50,9 +50,11 @@ export function mapParticipants(metadata: RecordingMetadata, mLines: readonly ML
       });
   assignByPosition(metadata, labelsOf, labels, warnings);
 
-  for (const [{ id, sendsStreamIds }, heardIn] of labelsOf)
-    if (heardIn.length === 0 && sendsStreamIds?.length !== 0 && metadata.dataMode === 'complete')
-      warnings.push({ code: 'participant-without-stream', detail: `participant ${id}` });
+  for (const [participant, heardIn] of labelsOf) {
+    const mayBeUnheard = participant.sendsStreamIds?.length === 0 || hasLeft(participant);
+    if (heardIn.length === 0 && !mayBeUnheard && metadata.dataMode === 'complete')
+      warnings.push({ code: 'participant-without-stream', detail: `participant ${participant.id}` });
+  }
   const claimed = new Set([...labelsOf.values()].flat());
   const isSomebodySilent = ordered.some(({ sendsStreamIds }) => sendsStreamIds?.length === 0);
   for (const label of labels)
@@ -92,7 +94,7 @@ const unknownStreamIds = (
 
 /**
  * Participants whose `send` names no stream take, in order, the streams that nobody claims; a single stream is
- * everybody's. One without `send` does not speak, and is left alone, unless the document says of nobody what they send;
+ * everybody's, which is no guess. One without `send` does not speak, and is left alone, unless the document says of nobody what they send;
  * whom it calls silent is silent.
  */
 function assignByPosition(
@@ -113,6 +115,7 @@ function assignByPosition(
     const label = isSingle ? labels[0] : free.shift();
     if (label === undefined) continue;
     labelsOf.set(participant, [label]);
+    if (isSingle) continue;
     warnings.push({
       code: 'participant-by-position',
       detail: `participant ${participant.id} taken as the voice of stream ${label}`,

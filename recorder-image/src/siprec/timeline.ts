@@ -60,7 +60,7 @@ export function tellStory(messages: readonly SessionMessage[]): Story {
     if (!state) continue;
     const mapped = mapParticipants(state, mLines);
     // An offer alone leaves the metadata as it is: what then contradicts it is no fault of the document.
-    if (metadata) collect(warnings, [...state.warnings, ...mapped.warnings], at);
+    if (metadata) collect(warnings, [...state.warnings, ...contradictions(metadata, mapped.warnings)], at);
     const here = peopleHere(people, state, mapped.participants, at);
     if (people.length === MAX_PEOPLE)
       collect(warnings, [{ code: 'too-many-people', detail: `no more than ${MAX_PEOPLE} are listed` }], at);
@@ -89,6 +89,13 @@ function withoutGuesses(messages: readonly SessionMessage[]): SessionMessage[] {
     return isKnown && metadata?.dialect === 'none' ? rest : message;
   });
 }
+
+/** BroadWorks tells by a partial document who left: that their stream then carries nobody is what it says. */
+const contradictions = (
+  { dataMode }: RecordingMetadata,
+  warnings: readonly MetadataWarning[],
+): MetadataWarning[] =>
+  warnings.filter(({ code }) => dataMode === 'complete' || code !== 'stream-without-participant');
 
 /** A document with hundreds of elements can be wrong in each of them, and every update anew. */
 const MAX_OF_ONE_CODE = 20;

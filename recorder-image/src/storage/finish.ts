@@ -15,7 +15,9 @@ import {
   parseManifest,
 } from '../../../core/manifest.ts';
 import { assembleInWorker } from '../media/assemble.ts';
+import type { ProtectionPeriod } from '../media/decrypt-journal.ts';
 import { chooseCodec } from '../sdp/codecs.ts';
+import { chooseCrypto } from '../sdp/crypto.ts';
 import { type MLine, readOffer } from '../sdp/offer.ts';
 import { participantsFromHeaders } from '../siprec/headers.ts';
 import { readMetadata } from '../siprec/metadata.ts';
@@ -65,12 +67,15 @@ async function describe(directory: string, recorderVersion: string): Promise<Man
   const record = await readSessionRecord(directory);
   const journals = journalsOf(record).filter(({ journal }) => existsSync(join(directory, journal)));
   const { audio, streams } = await assembleInWorker({
-    streams: journals.map(({ journal, label, codecs }) => ({
+    streams: journals.map(({ journal, label, mLine, codecs, telephoneEvents }) => ({
       label,
       journalPath: join(directory, journal),
       codecs,
+      telephoneEvents,
+      protection: protectionOf(record, mLine),
     })),
     outPath: join(directory, AUDIO_FILE),
+    maskDigits: record.opened.maskDigits ?? false,
   });
   const answered = eventsOf(record, 'answered').length > 0;
   if (!answered && streams.every(({ packets }) => packets === 0)) return undefined;
@@ -79,6 +84,10 @@ async function describe(directory: string, recorderVersion: string): Promise<Man
   const files = await Promise.all([
     ...(audio ? [toFile(directory, AUDIO_FILE, 'audio', 'audio/wav')] : []),
     ...metadataFiles.map((file) => toFile(directory, file, 'metadata', 'application/rs-metadata+xml')),
+    // What is not in the audio must not be lost with the spool.
+    ...journals
+      .filter((_, i) => streams[i]?.undecoded !== undefined)
+      .map(({ journal }) => toFile(directory, journal, 'journal', 'application/octet-stream')),
   ]);
   const manifest = buildManifest({
     record,
@@ -109,6 +118,16 @@ async function readMessages(directory: string, record: SessionRecord): Promise<S
   const { partyHeaders } = record.opened;
   if (first && !first.metadata && partyHeaders) first.metadata = participantsFromHeaders(partyHeaders);
   return messages;
+}
+
+/** What the SRC's offers said of a stream's encryption; undefined if it never was encrypted. */
+function protectionOf(record: SessionRecord, mLine: number): ProtectionPeriod[] | undefined {
+  const periods = eventsOf(record, 'offer').map(({ at, sdp }): ProtectionPeriod => {
+    const offered = readOffer(sdp).mLines[mLine];
+    const keying = offered && chooseCrypto(offered);
+    return { fromMs: Date.parse(at), ...(keying && { keying }) };
+  });
+  return periods.some(({ keying }) => keying) ? periods : undefined;
 }
 
 /** An m-line that was refused carries nobody's voice. */

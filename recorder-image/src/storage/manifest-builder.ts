@@ -9,11 +9,13 @@ import {
   type Warning,
 } from '../../../core/manifest.ts';
 import type { AssembledAudio, AssembledStream } from '../media/assemble.ts';
+import type { CodecName } from '../sdp/codecs.ts';
 import { callFactsOf } from '../siprec/identity.ts';
 import type { RecordingMetadata } from '../siprec/model.ts';
 import { type SessionMessage, type Story, type StreamStory, tellStory } from '../siprec/timeline.ts';
 import {
   type ClosedStreamCounters,
+  type Ending,
   eventsOf,
   type SessionEventOf,
   type SessionRecord,
@@ -28,7 +30,8 @@ export interface RecordedJournal {
   journal: string;
   mLine: number;
   label: string;
-  codecs: Map<number, 'PCMU' | 'PCMA'>;
+  codecs: Map<number, CodecName>;
+  telephoneEvents: Map<number, number>;
 }
 
 export interface ManifestInput {
@@ -46,9 +49,17 @@ export interface ManifestInput {
 /** The journals of a session record, in the order in which their streams appeared: the channels of the audio. */
 export function journalsOf(record: SessionRecord): RecordedJournal[] {
   const journals = new Map<string, RecordedJournal>();
-  for (const { journal, mLine, label, codecs } of eventsOf(record, 'stream')) {
-    const known = journals.get(journal) ?? { journal, mLine, label, codecs: new Map() };
-    for (const [payloadType, codec] of Object.entries(codecs)) known.codecs.set(Number(payloadType), codec);
+  for (const { journal, mLine, label, codecs, telephoneEvents = {} } of eventsOf(record, 'stream')) {
+    const known = journals.get(journal) ?? {
+      journal,
+      mLine,
+      label,
+      codecs: new Map(),
+      telephoneEvents: new Map(),
+    };
+    for (const [type, codec] of Object.entries(codecs)) known.codecs.set(Number(type), codec);
+    for (const [type, clockRate] of Object.entries(telephoneEvents))
+      known.telephoneEvents.set(Number(type), clockRate);
     journals.set(journal, known);
   }
   return [...journals.values()];
@@ -138,14 +149,24 @@ function toStream(
     lostPackets: stream.lostPackets,
     duplicatePackets: stream.duplicatePackets,
     foreignPackets: counters?.foreignPackets ?? 0,
+    unauthenticPackets: stream.unauthenticPackets,
     firstPacketAt: isoTime(stream.firstPacketAt),
     lastPacketAt: isoTime(stream.lastPacketAt),
     gaps: stream.gaps,
+    dtmf: stream.dtmf,
   };
 }
 
 const isoTime = (ms: number | undefined): string | undefined =>
   ms === undefined ? undefined : new Date(ms).toISOString();
+
+/** Why an ending other than the SRC's BYE makes a recording partial. */
+const ENDING_REASONS: Partial<Record<Ending, string>> = {
+  recorder: 'the recorder ended the recording before the call',
+  'sip-server-lost': 'the end of the call was not signalled',
+  silence: 'the end of the call was not signalled: no RTP came any more',
+  ceiling: 'the recorder ended the recording at the longest time that one may take',
+};
 
 /** `complete` is only said when it is true: each thing that is missing, or may be, is a reason against it. */
 function statusOf(
@@ -157,8 +178,8 @@ function statusOf(
     reasons.push(
       'the end of the recording was not written down (the recorder died, or its disk failed): the last second may be missing',
     );
-  if (closed?.endedBy === 'recorder') reasons.push('the recorder ended the recording before the call');
-  if (closed?.endedBy === 'sip-server-lost') reasons.push('the end of the call was not signalled');
+  const ending = closed && ENDING_REASONS[closed.endedBy];
+  if (ending) reasons.push(ending);
   if (record.unreadableLines > 0)
     reasons.push(`${record.unreadableLines} unreadable lines in the session record`);
   if (journals.length === 0) reasons.push('no stream was opened');
@@ -169,6 +190,9 @@ function statusOf(
     const { writeError } = closed?.counters[journal] ?? {};
     if (stream.packets === 0) reasons.push(`no RTP on stream ${label}`);
     if (stream.lostPackets > 0) reasons.push(`${stream.lostPackets} packets lost on stream ${label}`);
+    if (stream.unauthenticPackets > 0)
+      reasons.push(`${stream.unauthenticPackets} packets on stream ${label} fit none of the keys`);
+    if (stream.undecoded) reasons.push(`stream ${label} is not all in the audio: ${stream.undecoded}`);
     if (stream.truncatedJournal) reasons.push(`the journal of stream ${label} is cut off`);
     if (writeError) reasons.push(`stream ${label} could not be written to its end: ${writeError}`);
   });

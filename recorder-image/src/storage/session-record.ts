@@ -6,11 +6,12 @@
  */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { CODEC_NAMES } from '../sdp/codecs.ts';
 
 export const SESSION_RECORD_FILE = 'session.jsonl';
 
 /** How a recording session ended; without this event the recorder died. */
-const ENDINGS = ['bye', 'recorder', 'sip-server-lost'] as const;
+const ENDINGS = ['bye', 'recorder', 'sip-server-lost', 'silence', 'ceiling'] as const;
 export type Ending = (typeof ENDINGS)[number];
 
 /** Code of the warning about a stream that was offered and could not be opened. */
@@ -43,6 +44,8 @@ export const sessionEventSchema = z.discriminatedUnion('type', [
     /** Name of the SRC in the deployment file, and the tenant that the file gives it. */
     source: z.string(),
     tenant: z.string().optional(),
+    /** The source's DTMF digits are not to be told. */
+    maskDigits: z.boolean().optional(),
     sourceAddress: z.string(),
     sipCallId: z.string(),
     correlationHeader: z.string().optional(),
@@ -60,7 +63,9 @@ export const sessionEventSchema = z.discriminatedUnion('type', [
     label: z.string(),
     journal: z.string(),
     /** Payload type to codec. */
-    codecs: z.record(z.string(), z.enum(['PCMU', 'PCMA'])),
+    codecs: z.record(z.string(), z.enum(CODEC_NAMES)),
+    /** Payload type to clock rate, Hz. */
+    telephoneEvents: z.record(z.string(), z.number()).optional(),
   }),
   z.object({ type: z.literal('answered'), at }),
   z.object({ type: z.literal('warning'), at, code: z.string(), detail: z.string() }),

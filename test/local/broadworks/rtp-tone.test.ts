@@ -1,6 +1,7 @@
 import { readWav } from '../../../local/audio-check/wav.ts';
 import { encodeALaw, encodeMuLaw } from '../../../local/broadworks/g711.ts';
 import { encodeRtp, openToneStream, sendTones, tonePairs } from '../../../local/broadworks/rtp-tone.ts';
+import { until } from '../../helpers/until.ts';
 import { g711Wav } from '../audio-check/make-wav.ts';
 
 describe('G.711', () => {
@@ -50,12 +51,14 @@ it('keeps the pace: what is overdue goes out at once, and nothing drifts', async
   );
   // The event loop stands still for 400 ms, as under load.
   while (performance.now() - startedAt < 400);
+  const beforeCatchingUp = stream.packetsSent;
+  await until(() => stream.packetsSent > beforeCatchingUp);
+  expect(stream.packetsSent).toBeGreaterThanOrEqual(20);
   await sending;
   const elapsedMs = performance.now() - startedAt;
   await stream.close();
   expect(stream.packetsSent).toBe(25);
-  expect(elapsedMs).toBeGreaterThanOrEqual(499);
-  expect(elapsedMs).toBeLessThan(800);
+  expect(elapsedMs).toBeGreaterThan(480); // the last packet is due then; timers may be a millisecond early
 });
 
 it('stops when told', async () => {

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
+import { type Certificates, makeCertificates } from '../sip/certificates.ts';
 
 const MAIN = fileURLToPath(new URL('../../../local/sip-server/main.ts', import.meta.url));
 const ANY_PORT = ['--contact', 'sip:127.0.0.1:0;transport=udp,tcp', '--port', '0'];
@@ -16,8 +18,19 @@ afterEach(async () => {
   }
 });
 
+let certificates: Certificates;
+beforeAll(() => {
+  certificates = makeCertificates();
+});
+afterAll(() => certificates.remove());
+
 function start(...args: string[]) {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  return startWith({}, ...args);
+}
+
+function startWith(environment: NodeJS.ProcessEnv, ...args: string[]) {
+  const env = { ...process.env, ...environment };
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'], env });
   children.push(child);
   return child;
 }
@@ -69,6 +82,42 @@ describe('the command line of the development SIP server', () => {
     const exited = once(child, 'exit');
     child.stdin.end();
     expect(await exited).toEqual([0, null]);
+  });
+
+  it('speaks TLS beside UDP and TCP, and with the variable of drachtio-server asks for certificates', async () => {
+    const { server, client, authority } = certificates;
+    const child = startWith(
+      { DRACHTIO_TLS_VERIFY_CLIENT_CERT: '1' },
+      ...[...ANY_PORT, '--contact', 'sips:127.0.0.1:0;transport=tls'],
+      ...['--cert-file', server.certificateFile, '--key-file', server.keyFile],
+      ...['--chain-file', authority.certificateFile],
+    );
+    const { sip } = await ready(child);
+    expect(sip).toEqual({ address: '127.0.0.1', port: expect.any(Number), tlsPort: expect.any(Number) });
+    const ca = authority.certificate;
+    const reachable = connect({
+      host: '127.0.0.1',
+      port: sip.tlsPort,
+      ca,
+      cert: client.certificate,
+      key: client.key,
+    });
+    reachable.write('\r\n\r\n');
+    expect(String((await once(reachable, 'data'))[0])).toBe('\r\n');
+    reachable.destroy();
+    const anonymous = connect({ host: '127.0.0.1', port: sip.tlsPort, ca });
+    await expect(once(anonymous.resume(), 'end')).rejects.toMatchObject({
+      code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+    });
+  });
+
+  it.each([
+    [['--contact', 'sips:127.0.0.1:0'], '--contact with TLS needs --cert-file and --key-file'],
+    [['--contact', 'sip:127.0.0.1:0', '--contact', 'sip:127.0.0.1:0'], '--contact: one for UDP and TCP'],
+    [['--contact', 'sip:127.0.0.1:0;transport=sctp'], 'transport must be udp, tcp, udp,tcp or tls'],
+    [['--contact', 'sips:127.0.0.1:0', '--cert-file', '/nowhere', '--key-file', '/nowhere'], 'ENOENT'],
+  ])('refuses %j', async (args, reason) => {
+    expect(await run(...args)).toMatchObject({ code: 1, stderr: expect.stringMatching(reason) });
   });
 
   it('refuses options that it does not know', async () => {

@@ -26,9 +26,9 @@ const silence = (samples: number, codec: G711Codec = 'PCMU') => Buffer.alloc(sam
 const byArrival = (arrivals: Arrival[]) => arrivals.sort((one, other) => one.atMs - other.atMs);
 
 /** Assembles one stream per list of arrivals. */
-function assembleStreams(...streams: Arrival[][]): Assembly & { wav: Wav } {
+async function assembleStreams(...streams: Arrival[][]): Promise<Assembly & { wav: Wav }> {
   const outPath = inDirectory('audio.wav');
-  const assembly = assemble({
+  const assembly = await assemble({
     outPath,
     streams: streams.map((arrivals, index): AssemblyStream => {
       const journalPath = inDirectory(`${index}.rtpdump`);
@@ -40,8 +40,8 @@ function assembleStreams(...streams: Arrival[][]): Assembly & { wav: Wav } {
 }
 
 describe('one stream', () => {
-  it('comes back byte for byte, as mono', () => {
-    const { audio, streams, wav } = assembleStreams(talk({ seed: 1, packets: 100, atMs: 30 }));
+  it('comes back byte for byte, as mono', async () => {
+    const { audio, streams, wav } = await assembleStreams(talk({ seed: 1, packets: 100, atMs: 30 }));
     expect(audio).toEqual({
       startedAtMs: EPOCH_MS + 30,
       durationMs: 2000,
@@ -57,45 +57,47 @@ describe('one stream', () => {
         packets: 100,
         lostPackets: 0,
         duplicatePackets: 0,
+        unauthenticPackets: 0,
         firstPacketAt: EPOCH_MS + 30,
         lastPacketAt: EPOCH_MS + 30 + 99 * 20,
         gaps: [],
         truncatedJournal: false,
+        dtmf: [],
       },
     ]);
     expect(wav).toMatchObject({ formatTag: 7, channels: 1, sampleRate: 8000, factSamples: 16_000 });
     expect(wav.data).toEqual(speech(1, 0, 16_000));
   });
 
-  it('keeps A-law as A-law', () => {
-    const { audio, wav } = assembleStreams(talk({ seed: 1, packets: 3, payloadType: 8 }));
+  it('keeps A-law as A-law', async () => {
+    const { audio, wav } = await assembleStreams(talk({ seed: 1, packets: 3, payloadType: 8 }));
     expect(audio?.encoding).toBe('pcma');
     expect(wav.formatTag).toBe(6);
     expect(wav.data).toEqual(speech(1, 0, 480));
   });
 
-  it('may wrap around in sequence and timestamp', () => {
-    const { streams, wav } = assembleStreams(
+  it('may wrap around in sequence and timestamp', async () => {
+    const { streams, wav } = await assembleStreams(
       talk({ seed: 1, packets: 40, sequence: 65_520, timestamp: 2 ** 32 - 20 * 160 }),
     );
     expect(wav.data).toEqual(speech(1, 0, 40 * 160));
     expect(streams[0]).toMatchObject({ lostPackets: 0, gaps: [] });
   });
 
-  it('has its packets put in order, and duplicates left out', () => {
+  it('has its packets put in order, and duplicates left out', async () => {
     const arrivals = talk({ seed: 1, packets: 100 });
     (arrivals[20] as Arrival).atMs += 300;
     (arrivals[21] as Arrival).atMs += 45;
     arrivals.push({ atMs: 1000, packet: arrivals[40]?.packet as Buffer });
     arrivals.push({ atMs: 1900, packet: arrivals[10]?.packet as Buffer });
-    const { streams, wav } = assembleStreams(byArrival(arrivals));
+    const { streams, wav } = await assembleStreams(byArrival(arrivals));
     expect(wav.data).toEqual(speech(1, 0, 16_000));
     expect(streams[0]).toMatchObject({ packets: 102, duplicatePackets: 2, lostPackets: 0, gaps: [] });
   });
 
-  it('has silence where packets were lost, and the loss listed from over 20 ms', () => {
+  it('has silence where packets were lost, and the loss listed from over 20 ms', async () => {
     const arrivals = talk({ seed: 1, packets: 60 });
-    const { streams, wav } = assembleStreams([
+    const { streams, wav } = await assembleStreams([
       ...arrivals.slice(0, 10),
       ...arrivals.slice(11, 30),
       ...arrivals.slice(33),
@@ -111,19 +113,19 @@ describe('one stream', () => {
     });
   });
 
-  it('leaves out what comes more than half a second too late', () => {
+  it('leaves out what comes more than half a second too late', async () => {
     const arrivals = talk({ seed: 1, packets: 100 });
     const late = arrivals.slice(30, 32);
     for (const arrival of late) arrival.atMs += 700;
-    const { streams, wav } = assembleStreams(byArrival(arrivals));
+    const { streams, wav } = await assembleStreams(byArrival(arrivals));
     const expected = speech(1, 0, 16_000);
     silence(320).copy(expected, 30 * 160);
     expect(wav.data).toEqual(expected);
     expect(streams[0]).toMatchObject({ lostPackets: 0, gaps: [{ fromMs: 600, toMs: 640, cause: 'lost' }] });
   });
 
-  it('has a pause of the sender listed as such', () => {
-    const { streams, wav } = assembleStreams([
+  it('has a pause of the sender listed as such', async () => {
+    const { streams, wav } = await assembleStreams([
       ...talk({ seed: 1, packets: 10 }),
       ...talk({ seed: 2, packets: 10, atMs: 1200, sequence: 11, timestamp: 9600 }),
     ]);
@@ -134,8 +136,8 @@ describe('one stream', () => {
     });
   });
 
-  it('goes on by arrival time after a pause in which the timestamps stood still', () => {
-    const { streams, wav } = assembleStreams([
+  it('goes on by arrival time after a pause in which the timestamps stood still', async () => {
+    const { streams, wav } = await assembleStreams([
       ...talk({ seed: 1, packets: 10 }),
       ...talk({ seed: 2, packets: 10, atMs: 5200, sequence: 11, timestamp: 1600 }),
     ]);
@@ -143,8 +145,8 @@ describe('one stream', () => {
     expect(streams[0]?.gaps).toEqual([{ fromMs: 200, toMs: 5200, cause: 'not-sent' }]);
   });
 
-  it('goes on without a gap where the sender sets its timestamps anew', () => {
-    const { streams, wav } = assembleStreams([
+  it('goes on without a gap where the sender sets its timestamps anew', async () => {
+    const { streams, wav } = await assembleStreams([
       ...talk({ seed: 1, packets: 30 }),
       ...talk({ seed: 1, packets: 30, atMs: 600, sample: 4800, sequence: 50_000, timestamp: 0xdead_0000 }),
     ]);
@@ -152,19 +154,19 @@ describe('one stream', () => {
     expect(streams[0]).toMatchObject({ ssrcs: [0x1234], lostPackets: 0, gaps: [] });
   });
 
-  it('goes on where the SSRC changes, without a cut if the new one seems to come early', () => {
+  it('goes on where the SSRC changes, without a cut if the new one seems to come early', async () => {
     const first = talk({ seed: 1, packets: 60 });
     for (const arrival of first) arrival.atMs += 15;
     const second = talk({ seed: 1, packets: 60, atMs: 1200, sample: 9600, ssrc: 0xbeef, timestamp: 777 });
-    const { streams, wav } = assembleStreams([...first, ...second]);
+    const { streams, wav } = await assembleStreams([...first, ...second]);
     expect(wav.data).toEqual(speech(1, 0, 19_200));
     expect(streams[0]).toMatchObject({ ssrcs: [0x1234, 0xbeef], packets: 120, lostPackets: 0, gaps: [] });
   });
 
-  it('keeps its time when the recorder stood still and the packets came in a burst', () => {
+  it('keeps its time when the recorder stood still and the packets came in a burst', async () => {
     const arrivals = talk({ seed: 1, packets: 1500 });
     for (const arrival of arrivals) if (arrival.atMs >= 4000 && arrival.atMs < 24_000) arrival.atMs = 24_000;
-    const { streams, wav } = assembleStreams(arrivals);
+    const { streams, wav } = await assembleStreams(arrivals);
     expect(wav.data).toEqual(speech(1, 0, 1500 * 160));
     expect(streams[0]).toMatchObject({ lostPackets: 0, gaps: [] });
   });
@@ -172,21 +174,21 @@ describe('one stream', () => {
   it.each([
     ['high', 0x4000_0000],
     ['low', -0x0100_0000],
-  ])('loses no more than the packet whose timestamp is broken and too %s', (_, error) => {
+  ])('loses no more than the packet whose timestamp is broken and too %s', async (_, error) => {
     const arrivals = talk({ seed: 1, packets: 200 });
     const broken = arrivals[100]?.packet as Buffer;
     broken.writeUInt32BE((100 * 160 + error) >>> 0, 4);
-    const { streams, wav } = assembleStreams(arrivals);
+    const { streams, wav } = await assembleStreams(arrivals);
     const expected = speech(1, 0, 32_000);
     silence(160).copy(expected, 100 * 160);
     expect(wav.data).toEqual(expected);
     expect(streams[0]).toMatchObject({ packets: 200, lostPackets: 0, gaps: [] });
   });
 
-  it('has no audio of telephone events, comfort noise, and empty packets, but counts them', () => {
+  it('has no audio of telephone events, comfort noise, and empty packets, but counts them', async () => {
     const event = (sequence: number, timestamp: number) =>
       rtpPacket({ payloadType: 101, sequence, timestamp, payload: Buffer.from([5, 10, 0, 160]) });
-    const { streams, wav } = assembleStreams([
+    const { streams, wav } = await assembleStreams([
       { atMs: 0, packet: event(1, 0) },
       ...talk({ seed: 1, packets: 3, atMs: 100, sequence: 2, timestamp: 800 }),
       {
@@ -208,8 +210,8 @@ describe('one stream', () => {
     });
   });
 
-  it('becomes PCM if its law changes', () => {
-    const { audio, wav } = assembleStreams([
+  it('becomes PCM if its law changes', async () => {
+    const { audio, wav } = await assembleStreams([
       ...talk({ seed: 1, packets: 2 }),
       ...talk({ seed: 1, packets: 2, atMs: 40, sequence: 3, timestamp: 320, sample: 320, payloadType: 8 }),
     ]);
@@ -226,8 +228,8 @@ describe('one stream', () => {
 });
 
 describe('two streams', () => {
-  it('are aligned by arrival, in one channel each', () => {
-    const { audio, streams, wav } = assembleStreams(
+  it('are aligned by arrival, in one channel each', async () => {
+    const { audio, streams, wav } = await assembleStreams(
       talk({ seed: 1, packets: 100, timestamp: 4_000_000_000 }),
       talk({ seed: 2, packets: 80, atMs: 700, ssrc: 7, timestamp: 5 }),
     );
@@ -240,17 +242,17 @@ describe('two streams', () => {
     ]);
   });
 
-  it('are not shifted by the delay of a first packet', () => {
+  it('are not shifted by the delay of a first packet', async () => {
     const delayed = talk({ seed: 1, packets: 100 });
     for (const [index, arrival] of delayed.slice(0, 8).entries()) arrival.atMs += 150 - 20 * index;
-    const { audio, wav } = assembleStreams(byArrival(delayed), talk({ seed: 2, packets: 100 }));
+    const { audio, wav } = await assembleStreams(byArrival(delayed), talk({ seed: 2, packets: 100 }));
     expect(audio?.startedAtMs).toBe(EPOCH_MS);
     expect(channelOf(wav, 0)).toEqual(speech(1, 0, 16_000));
     expect(channelOf(wav, 1)).toEqual(speech(2, 0, 16_000));
   });
 
-  it('of different laws become PCM', () => {
-    const { audio, wav } = assembleStreams(
+  it('of different laws become PCM', async () => {
+    const { audio, wav } = await assembleStreams(
       talk({ seed: 1, packets: 5 }),
       talk({ seed: 2, packets: 5, payloadType: 8 }),
     );
@@ -263,8 +265,8 @@ describe('two streams', () => {
     expect(wav.data).toEqual(expected);
   });
 
-  it('make a stereo file also where one of them is silent, and say so', () => {
-    const { streams, wav } = assembleStreams(talk({ seed: 1, packets: 50 }), []);
+  it('make a stereo file also where one of them is silent, and say so', async () => {
+    const { streams, wav } = await assembleStreams(talk({ seed: 1, packets: 50 }), []);
     expect(channelOf(wav, 0)).toEqual(speech(1, 0, 8000));
     expect(channelOf(wav, 1)).toEqual(silence(8000));
     expect(streams[1]).toEqual({
@@ -274,15 +276,17 @@ describe('two streams', () => {
       packets: 0,
       lostPackets: 0,
       duplicatePackets: 0,
+      unauthenticPackets: 0,
       gaps: [{ fromMs: 0, toMs: 1000, cause: 'not-sent' }],
       truncatedJournal: false,
+      dtmf: [],
     });
   });
 
-  it('bear a gap of hours', () => {
+  it('bear a gap of hours', async () => {
     const hours = 2;
     const later = hours * 3_600_000;
-    const { audio, streams, wav } = assembleStreams(talk({ seed: 1, packets: 10 }), [
+    const { audio, streams, wav } = await assembleStreams(talk({ seed: 1, packets: 10 }), [
       ...talk({ seed: 2, packets: 10 }),
       ...talk({ seed: 3, packets: 10, atMs: later, sequence: 11, timestamp: later * 8 }),
     ]);
@@ -294,9 +298,9 @@ describe('two streams', () => {
 });
 
 describe('three streams', () => {
-  it('have three channels', () => {
+  it('have three channels', async () => {
     const seeds = [1, 2, 3];
-    const { wav } = assembleStreams(...seeds.map((seed) => talk({ seed, packets: 5 })));
+    const { wav } = await assembleStreams(...seeds.map((seed) => talk({ seed, packets: 5 })));
     expect(seeds.map((_, channel) => channelOf(wav, channel))).toEqual(
       seeds.map((seed) => speech(seed, 0, 800)),
     );
@@ -304,7 +308,7 @@ describe('three streams', () => {
 });
 
 describe('what a crash left', () => {
-  it('is assembled up to the cut, wherever that is', () => {
+  it('is assembled up to the cut, wherever that is', async () => {
     const journalPath = inDirectory('cut.rtpdump');
     const other = inDirectory('other.rtpdump');
     writeJournal(inDirectory('whole.rtpdump'), talk({ seed: 1, packets: 4 }));
@@ -316,7 +320,7 @@ describe('what a crash left', () => {
       const packets = Math.max(0, Math.floor((length - headerBytes) / 180));
       const isCut = length < headerBytes || (length - headerBytes) % 180 !== 0;
       const outPath = inDirectory('audio.wav');
-      const { streams } = assemble({
+      const { streams } = await assemble({
         outPath,
         streams: [journalPath, other].map((path) => ({ label: path, journalPath: path, codecs: CODECS })),
       });
@@ -341,11 +345,11 @@ describe('no file', () => {
     return { label: name, journalPath: inDirectory(name), codecs: CODECS };
   };
 
-  it('is made without audio', () => {
+  it('is made without audio', async () => {
     const outPath = inDirectory('audio.wav');
     const event = rtpPacket({ payloadType: 101, payload: Buffer.from([1, 2, 3, 4]) });
     const streams = [journal('a', []), journal('b', [{ atMs: 0, packet: event }])];
-    const assembly = assemble({ streams, outPath });
+    const assembly = await assemble({ streams, outPath });
     expect(assembly.audio).toBeUndefined();
     expect(assembly.streams.map(({ packets, gaps }) => ({ packets, gaps }))).toEqual([
       { packets: 0, gaps: [] },
@@ -354,7 +358,7 @@ describe('no file', () => {
     expect(existsSync(outPath)).toBe(false);
   });
 
-  it('is made of more than a WAV file holds, but a clear error', () => {
+  it('is made of more than a WAV file holds, but a clear error', async () => {
     const outPath = inDirectory('audio.wav');
     // 37 days of stereo, as one gap.
     const later = 37 * 24 * 3_600_000;
@@ -365,20 +369,20 @@ describe('no file', () => {
       ]),
       journal('b', talk({ seed: 2, packets: 3 })),
     ];
-    expect(() => assemble({ streams, outPath })).toThrow(WavTooLargeError);
+    await expect(assemble({ streams, outPath })).rejects.toThrow(WavTooLargeError);
     expect(existsSync(outPath)).toBe(false);
   });
 
-  it('is left behind where it cannot be written', () => {
+  it('is left behind where it cannot be written', async () => {
     const outPath = inDirectory('audio.wav');
     mkdirSync(outPath);
     const streams = [journal('a', talk({ seed: 1, packets: 3 }))];
-    expect(() => assemble({ streams, outPath })).toThrow('EISDIR');
+    await expect(assemble({ streams, outPath })).rejects.toThrow('EISDIR');
     expect(existsSync(`${outPath}.part`)).toBe(false);
   });
 
-  it('is made without one of the journals', () => {
+  it('is made without one of the journals', async () => {
     const streams = [{ label: 'a', journalPath: inDirectory('missing'), codecs: CODECS }];
-    expect(() => assemble({ streams, outPath: inDirectory('audio.wav') })).toThrow('ENOENT');
+    await expect(assemble({ streams, outPath: inDirectory('audio.wav') })).rejects.toThrow('ENOENT');
   });
 });

@@ -1,96 +1,22 @@
 import { execFileSync } from 'node:child_process';
-import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
 import { closeSync, constants, openSync, readFileSync, statSync } from 'node:fs';
 import { watch } from 'node:fs/promises';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
-  type CaptureOptions,
   InvalidAddressRuleError,
-  MediaCapture,
   NoCaptureWorkerError,
   NoPortsError,
-  type PortRange,
-  type StreamCounters,
   type StreamErrorEvent,
   StreamNotOpenError,
   WorkerCallError,
   WorkerExitedError,
 } from '../../../recorder-image/src/media/capture.ts';
 import { JournalReader, MAX_PACKET_BYTES } from '../../../recorder-image/src/media/journal.ts';
+import { LOOPBACK, useCapture } from './capture-support.ts';
 import { rtcpPacket, rtpPacket, useTemporaryDirectory } from './support.ts';
 
 const inDirectory = useTemporaryDirectory();
-const LOOPBACK = '127.0.0.1';
+const { bound, freeRange, send, start, seen } = useCapture(LOOPBACK);
 const accept = [LOOPBACK];
-
-const captures: MediaCapture[] = [];
-const sockets: Socket[] = [];
-
-afterEach(async () => {
-  await Promise.all(captures.splice(0).map((capture) => capture.stop()));
-  for (const socket of sockets.splice(0)) socket.close();
-});
-
-async function bound(port = 0, address = LOOPBACK): Promise<Socket> {
-  const socket = createSocket('udp4');
-  socket.bind(port, address);
-  await once(socket, 'listening');
-  sockets.push(socket);
-  return socket;
-}
-
-function release(...released: Socket[]): void {
-  for (const socket of released) {
-    sockets.splice(sockets.indexOf(socket), 1);
-    socket.close();
-  }
-}
-
-/** A range of so many pairs that nobody uses. */
-async function freeRange(pairs: number): Promise<PortRange> {
-  for (;;) {
-    const held = [await bound()];
-    const min = (held[0] as Socket).address().port;
-    try {
-      for (let port = min + 1; port < min + 2 * pairs; port++) held.push(await bound(port));
-      if (min % 2 === 0) return { min, max: min + 2 * pairs - 1 };
-    } catch (error) {
-      expect((error as NodeJS.ErrnoException).code).toBe('EADDRINUSE');
-    } finally {
-      release(...held);
-    }
-  }
-}
-
-async function start(options: Partial<CaptureOptions> = {}): Promise<MediaCapture> {
-  const capture = await MediaCapture.start({
-    workers: 1,
-    address: LOOPBACK,
-    portRange: options.portRange ?? (await freeRange(4)),
-    onWorkerExit: ({ error }) => {
-      throw error;
-    },
-    ...options,
-  });
-  captures.push(capture);
-  return capture;
-}
-
-const send = (socket: Socket, packet: Buffer, port: number): Promise<void> =>
-  new Promise((resolve, reject) => {
-    socket.send(packet, port, LOOPBACK, (error) => (error ? reject(error) : resolve()));
-  });
-
-/** Waits until the stream has seen so many packets of any kind. */
-async function seen(capture: MediaCapture, streamId: number, packets: number): Promise<StreamCounters> {
-  for (;;) {
-    const counters = (await capture.counters()).get(streamId) as StreamCounters;
-    const { rtpPackets, rtcpPackets, foreignPackets, malformedPackets } = counters;
-    if (rtpPackets + rtcpPackets + foreignPackets + malformedPackets >= packets) return counters;
-    await nextTurn();
-  }
-}
 
 const journalled = (path: string) =>
   Array.from(new JournalReader(path).packets(), ({ rtcp, packet }) => ({
@@ -135,6 +61,9 @@ describe('a stream', () => {
       bytes: 2 * 172 + 8,
       firstPacketAt: expect.any(Number),
       lastPacketAt: expect.any(Number),
+      lostPackets: 0,
+      jitterMs: expect.any(Number),
+      rtcpReports: 0,
     });
     const reader = new JournalReader(journalPath);
     const arrivals = Array.from(reader.packets(), ({ arrivalMs }) => arrivalMs);

@@ -49,6 +49,23 @@ export function rtpPacket(fields: RtpFields = {}): Buffer {
 /** A receiver report without report blocks (RFC 3550 6.4.2). */
 export const rtcpPacket = (): Buffer => Buffer.from([0x80, 201, 0, 1, 0, 0, 0x12, 0x34]);
 
+/** An RTCP packet of any type: header, and so many words after it. */
+export function rtcp(type: number, count: number, ...words: number[]): Buffer {
+  const packet = Buffer.alloc(4 + 4 * words.length);
+  packet.writeUInt8(0x80 | count, 0);
+  packet.writeUInt8(type, 1);
+  packet.writeUInt16BE(words.length, 2);
+  for (const [index, word] of words.entries()) packet.writeUInt32BE(word, 4 + 4 * index);
+  return packet;
+}
+
+/** A sender report without blocks; `ntpMiddle` is what receiver reports repeat. */
+export const senderReport = (ssrc: number, ntpMiddle: number): Buffer =>
+  rtcp(200, 0, ssrc, 0xe1e2_0000 + (ntpMiddle >>> 16), (ntpMiddle & 0xffff) * 0x1_0000, 0, 1, 160);
+
+/** The sources that a BYE names. */
+export const rtcpBye = (...ssrcs: number[]): Buffer => rtcp(203, ssrcs.length, ...ssrcs);
+
 export interface Arrival {
   /** After `EPOCH_MS`. */
   atMs: number;

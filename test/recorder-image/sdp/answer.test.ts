@@ -1,6 +1,7 @@
 import * as sdpTransform from 'sdp-transform';
 import { type AnswerStream, writeAnswer } from '../../../recorder-image/src/sdp/answer.ts';
 import { chooseCodec } from '../../../recorder-image/src/sdp/codecs.ts';
+import { type AnswerCrypto, answerCrypto, chooseCrypto } from '../../../recorder-image/src/sdp/crypto.ts';
 import { readOffer, type SdpOffer } from '../../../recorder-image/src/sdp/offer.ts';
 import { sdpFixture } from '../../fixtures/load.ts';
 import { mutations } from '../../fixtures/mutate.ts';
@@ -26,10 +27,12 @@ const answerTo = (text: string, changes: Partial<typeof options> = {}) => {
 describe('writeAnswer', () => {
   it('answers a BroadWorks offer of two streams', () => {
     const media = (port: number, label: number) => [
-      `m=audio ${port} RTP/AVP 0 8 101`,
+      `m=audio ${port} RTP/AVP 0 8 18 101`,
       'a=rtpmap:0 PCMU/8000',
       'a=rtpmap:8 PCMA/8000',
+      'a=rtpmap:18 G729/8000',
       'a=rtpmap:101 telephone-event/8000',
+      'a=fmtp:18 annexb=no',
       'a=fmtp:101 0-15',
       'a=recvonly',
       `a=label:${label}`,
@@ -73,11 +76,11 @@ describe('writeAnswer', () => {
       [
         `${session}m=video 5000 RTP/AVP 99`,
         'a=rtpmap:99 H264/90000',
-        'm=audio 4000 RTP/AVPF 9 8',
+        'm=audio 4000 RTP/AVPF 15 8',
         'a=label:x',
         'm=audio 0 RTP/AVP 0',
         'm=audio 4004 RTP/SAVP 0',
-        'm=audio 4006 RTP/AVP 18',
+        'm=audio 4006 RTP/AVP 15',
         'm=application 9 UDP/BFCP *',
         'm=audio 4008 RTP/AVP',
         '',
@@ -88,7 +91,7 @@ describe('writeAnswer', () => {
       'm=audio 30002 RTP/AVPF 8',
       'm=audio 0 RTP/AVP 0',
       'm=audio 0 RTP/SAVP 0',
-      'm=audio 0 RTP/AVP 18',
+      'm=audio 0 RTP/AVP 15',
       'm=application 0 UDP/BFCP *',
       'm=audio 0 RTP/AVP 0',
     ]);
@@ -138,5 +141,84 @@ describe('writeAnswer', () => {
       answered += 1;
       if (answered === 2000) break;
     }
+  });
+});
+
+describe('writeAnswer to RTP/SAVP', () => {
+  const KEY = Buffer.alloc(30, 0x5a).toString('base64');
+  const OTHER_KEY = Buffer.alloc(30, 0x3c).toString('base64');
+  const crypto = (tag: number, key: string) => `a=crypto:${tag} AES_CM_128_HMAC_SHA1_80 inline:${key}|2^20`;
+
+  /** Answers as a recording session does: an m-line keeps its own key from one answer to the next. */
+  const recordingSession = () => {
+    const own = new Map<number, AnswerCrypto>();
+    return (...lines: string[]): string => {
+      const offer = readOffer(`${session}${lines.join('\r\n')}\r\n`);
+      const streams = streamsFor(offer);
+      for (const mLine of offer.mLines) {
+        const chosen = chooseCrypto(mLine);
+        const stream = streams.get(mLine.index);
+        if (!chosen || !stream) continue;
+        const answered = answerCrypto(chosen, own.get(mLine.index));
+        own.set(mLine.index, answered);
+        stream.crypto = answered;
+      }
+      return writeAnswer(offer, { ...options, streams });
+    };
+  };
+  const linesOf = (answer: string, start: string): string[] =>
+    answer.split('\r\n').filter((line) => line.startsWith(start));
+
+  it.each(['RTP/SAVP', 'RTP/SAVPF'])(
+    'takes %s with a key of its own under the tag of the offer',
+    (protocol) => {
+      const answer = recordingSession()(
+        `m=audio 4000 ${protocol} 0`,
+        'a=crypto:1 F8_128_HMAC_SHA1_80 inline:AAAA',
+        crypto(2, KEY),
+        crypto(3, OTHER_KEY),
+      );
+      expect(linesOf(answer, 'm=')).toEqual([`m=audio 30000 ${protocol} 0`]);
+      expect(linesOf(answer, 'a=crypto')).toEqual([
+        expect.stringMatching(/^a=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:[A-Za-z0-9+/]{40}$/),
+      ]);
+      expect(answer).not.toContain(KEY);
+    },
+  );
+
+  it('refuses RTP/SAVP without a usable key, and leaves RTP/AVP in the clear', () => {
+    const answer = recordingSession()(
+      'm=audio 4000 RTP/SAVP 0',
+      'm=audio 4002 RTP/SAVP 0',
+      `${crypto(1, KEY)} UNENCRYPTED_SRTP`,
+      'm=audio 4004 RTP/AVP 0',
+      crypto(1, KEY),
+    );
+    expect(linesOf(answer, 'm=')).toEqual([
+      'm=audio 0 RTP/SAVP 0',
+      'm=audio 0 RTP/SAVP 0',
+      'm=audio 30004 RTP/AVP 0',
+    ]);
+    expect(linesOf(answer, 'a=crypto')).toEqual([]);
+  });
+
+  it('gives each stream a key of its own', () => {
+    const answer = recordingSession()(
+      'm=audio 4000 RTP/SAVP 0',
+      crypto(1, KEY),
+      'm=audio 4002 RTP/SAVP 0',
+      crypto(1, OTHER_KEY),
+    );
+    expect(new Set(linesOf(answer, 'a=crypto')).size).toBe(2);
+  });
+
+  it('stays the same when the SRC changes its key, and loses its key when the stream becomes RTP/AVP', () => {
+    const answer = recordingSession();
+    const first = answer('m=audio 4000 RTP/SAVP 0', crypto(1, KEY));
+    expect(answer('m=audio 4000 RTP/SAVP 0', crypto(1, OTHER_KEY))).toBe(first);
+    const plain = answer('m=audio 4000 RTP/AVP 0', crypto(1, OTHER_KEY));
+    expect(linesOf(plain, 'm=')).toEqual(['m=audio 30000 RTP/AVP 0']);
+    expect(linesOf(plain, 'a=crypto')).toEqual([]);
+    expect(answer('m=audio 4000 RTP/SAVP 0', crypto(2, KEY))).toBe(first.replace('a=crypto:1', 'a=crypto:2'));
   });
 });

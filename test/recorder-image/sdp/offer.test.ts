@@ -124,6 +124,7 @@ describe('readOffer', () => {
     [`${session}m=audio`, 'SDP: m-line cannot be read: m=audio'],
     [`${session}m=audio 70000 RTP/AVP 0`, 'SDP: m-line cannot be read: m=audio 70000 RTP/AVP 0'],
     [`${session}m=audio x RTP/AVP 0`, 'SDP: m-line cannot be read: m=audio x RTP/AVP 0'],
+    [`${session}${'m=audio 6000 RTP/AVP 0\r\n'.repeat(65)}`, 'SDP: 65 m= lines, no more than 64 are read'],
   ])('refuses %j', (text, message) => {
     expect(() => readOffer(text)).toThrow(new SdpError(message.replace('SDP: ', '')));
   });
@@ -157,6 +158,53 @@ describe('readOffer', () => {
     }
     expect(read).toBeGreaterThan(1000);
     expect(refused).toBeGreaterThan(100);
+  });
+});
+
+describe('readOffer of SDES keys', () => {
+  const key = (fill: number): string => Buffer.alloc(30, fill).toString('base64');
+  const line = (tag: number): string => `a=crypto:${tag} AES_CM_128_HMAC_SHA1_80 inline:${key(tag)}`;
+
+  it('reads the lines of each m-line, and none of the session', () => {
+    const { mLines } = readOffer(
+      [
+        `${session}${line(9)}`,
+        'm=audio 4000 RTP/SAVP 0',
+        line(1),
+        line(2),
+        'm=audio 4002 RTP/AVP 0',
+        'm=audio 4004 RTP/SAVPF 0',
+        'a=crypto : 3  AES_CM_128_HMAC_SHA1_80\tnothing ',
+        line(4),
+        '',
+      ].join('\r\n'),
+    );
+    expect(mLines.map(({ crypto }) => crypto?.usable.map(({ tag }) => tag))).toEqual([
+      [1, 2],
+      undefined,
+      [4],
+    ]);
+    expect(mLines.map(({ crypto }) => crypto?.warnings)).toEqual([
+      [],
+      undefined,
+      ['a=crypto:3 ignored: no inline key'],
+    ]);
+  });
+
+  it('reads all session parameters, not just the first', () => {
+    const offer = `${session}m=audio 4000 RTP/SAVP 0\r\n${line(1)} KDR=0 UNENCRYPTED_SRTP\r\n`;
+    expect(onlyMLine(offer)?.crypto?.usable).toEqual([]);
+  });
+
+  it('has no key in its error', () => {
+    for (const text of [
+      `${line(1)}\r\nm=audio 4000 RTP/SAVP 0`,
+      `v=0\r\n${line(1)}`,
+      `v=0\r\nm=audio\r\n${line(1)}`,
+    ])
+      expect(() => readOffer(text)).toThrow(
+        expect.not.objectContaining({ message: expect.stringContaining(key(1)) }),
+      );
   });
 });
 

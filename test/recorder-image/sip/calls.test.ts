@@ -273,14 +273,16 @@ describe('the truth about what is missing', () => {
   it('tells of a stream that it refused', async () => {
     const call = await src.call({ mode: 'single' });
     const answer = await call.start(
-      call.invite(`${call.offer()}m=audio 6000 RTP/AVP 9\r\na=label:2\r\na=sendonly\r\n`),
+      call.invite(
+        `${call.offer()}m=audio 6000 RTP/AVP 97\r\na=rtpmap:97 iLBC/8000\r\na=label:2\r\na=sendonly\r\n`,
+      ),
     );
-    expect(answer.body.toString()).toContain('m=audio 0 RTP/AVP 9\r\n');
+    expect(answer.body.toString()).toContain('m=audio 0 RTP/AVP 97\r\n');
     await play(call);
     const { manifest } = await bucket.of(recorder, call);
     expect(manifest.streams).toHaveLength(1);
     expect(manifest.warnings).toContainEqual(
-      expect.objectContaining({ code: 'stream-refused', detail: 'audio RTP/AVP 9' }),
+      expect.objectContaining({ code: 'stream-refused', detail: 'audio RTP/AVP 97' }),
     );
   });
 });

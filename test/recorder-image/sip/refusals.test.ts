@@ -40,6 +40,15 @@ const withSdp =
   });
 const SESSION = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n';
 
+/** Headers and body of an INVITE with an SDP offer and another part. */
+const withPart = (sdp: string, disposition: string, invite: SipRequest) => ({
+  headers: withHeader(invite.headers, 'Content-Type', 'multipart/mixed;boundary=example'),
+  body: Buffer.from(
+    `--example\r\nContent-Type: application/sdp\r\n\r\n${sdp}\r\n` +
+      `--example\r\nContent-Type: application/example\r\n${disposition}\r\nexample\r\n--example--\r\n`,
+  ),
+});
+
 /** As if the INVITE had never been; but for what else runs. */
 async function expectNothingLeft({ calls = 0, pairs = RTP_PAIRS } = {}): Promise<void> {
   expect((await recorder.health('/status')).body).toMatchObject({
@@ -86,11 +95,15 @@ describe('requests that no recorder would grant', () => {
     ['an m-line that cannot be read', 'm-line cannot be read', `${SESSION}m=audio x RTP/AVP 0\r\n`],
     ['only video', 'no stream of the offer can be recorded', `${SESSION}m=video 6000 RTP/AVP 96\r\n`],
     ['only SRTP', 'no stream of the offer can be recorded', `${SESSION}m=audio 6000 RTP/SAVP 0\r\n`],
-    ['only codecs that it has not', 'no stream of the offer', `${SESSION}m=audio 6000 RTP/AVP 9 18\r\n`],
+    [
+      'only codecs that it has not',
+      'no stream of the offer',
+      `${SESSION}m=audio 6000 RTP/AVP 97\r\na=rtpmap:97 iLBC/8000\r\n`,
+    ],
   ])('488 to an offer with %s', async (_what, warning, sdp) => {
     const response = await inviteWith(withSdp(sdp));
     expectRefused(response, 488, { Warning: expect.stringContaining(warning) });
-    expect(header(response, 'Warning')).toMatch(/^399 siprec-ha "[^"]*"$/);
+    expect(header(response, 'Warning')).toMatch(/^(304|305|399) siprec-ha "[^"]*"$/);
     await expectNothingLeft();
   });
 
@@ -103,9 +116,75 @@ describe('requests that no recorder would grant', () => {
     expect((await recorder.health('/status')).body).toMatchObject({ invites: { answered: 0, cancelled: 1 } });
   });
 
-  it('404 to a method that it does not know, 481 to what needs a dialog', async () => {
-    expectRefused(await src.request('UPDATE'), 481);
-    expectRefused(await src.request('BYE'), 481);
+  it.each([
+    ['only video', 'm=video 6000 RTP/AVP 96\r\n', 304],
+    ['only codecs that it has not', 'm=audio 6000 RTP/AVP 97\r\na=rtpmap:97 iLBC/8000\r\n', 305],
+  ])('a Warning by RFC 3261 for %s', async (_what, mLine, code) => {
+    const response = await inviteWith(withSdp(SESSION + mLine));
+    expectRefused(response, 488, { Warning: expect.stringMatching(`^${code} siprec-ha "`) });
+  });
+
+  it.each([
+    ['a required part', 'Content-Disposition: signal;handling=required\r\n'],
+    ['a required part in other words', 'Content-Disposition: signal; Handling="REQUIRED"\r\n'],
+  ])('415 to %s that it does not understand', async (_what, disposition) => {
+    const response = await inviteWith((invite, call) => ({
+      ...invite,
+      ...withPart(call.offer(), disposition, invite),
+    }));
+    expectRefused(response, 415, {
+      Accept: expect.stringContaining('application/sdp, multipart/mixed, application/rs-metadata+xml'),
+    });
+    await expectNothingLeft();
+  });
+
+  it.each([
+    ['an optional part', 'Content-Disposition: signal;handling=optional\r\n'],
+    ['a part that says nothing', ''],
+  ])('200 with %s that it does not understand', async (_what, disposition) => {
+    const call = await src.call();
+    const invite = call.invite();
+    await call.start({ ...invite, ...withPart(call.offer(), disposition, invite) });
+    await expectNothingLeft({ calls: 1 });
+  });
+
+  it('415 to a body of another kind altogether', async () => {
+    const response = await inviteWith((invite) => ({
+      ...invite,
+      headers: withHeader(invite.headers, 'Content-Type', 'text/plain'),
+      body: Buffer.from('hello'),
+    }));
+    expectRefused(response, 415);
+    await expectNothingLeft();
+  });
+
+  it('482 to the same INVITE by another way, and the first goes on', async () => {
+    const call = await src.call();
+    const invite = call.invite();
+    await call.start(invite);
+    expectRefused(await finalOf(call.send(invite)), 482);
+    await expectNothingLeft({ calls: 1 });
+    expect((await call.request('INVITE', [SDP], call.offer())).status).toBe(200);
+    expect((await call.bye()).status).toBe(200);
+    await recorder.logs.find('recording ended');
+    await call.start(invite); // the dialog is over: nobody else has this name
+  });
+
+  it('405 to a method that it does not know, 481 to what needs a dialog', async () => {
+    for (const method of ['MESSAGE', 'SUBSCRIBE', 'NOTIFY', 'REGISTER', 'PUBLISH', 'REFER'])
+      expectRefused(await src.request(method), 405, {
+        Allow: 'INVITE, ACK, BYE, CANCEL, UPDATE, INFO, OPTIONS',
+      });
+    for (const method of ['UPDATE', 'BYE', 'INFO']) expectRefused(await src.request(method), 481);
+  });
+
+  it('says in every refusal what it can', async () => {
+    for (const response of [await inviteWith(withSdp('rubbish')), await src.request('MESSAGE')])
+      expectRefused(response, response.status, {
+        Allow: expect.stringContaining('INVITE'),
+        Accept: expect.stringContaining('application/sdp'),
+        Supported: 'timer',
+      });
   });
 });
 
@@ -116,10 +195,11 @@ describe('sources that it does not know', () => {
     }),
   );
 
-  it('403 to INVITE and OPTIONS', async () => {
+  it('403 to all that they send', async () => {
     expectRefused(await inviteWith(unchanged), 403);
-    expectRefused(await src.request('OPTIONS'), 403);
+    for (const method of ['OPTIONS', 'MESSAGE', 'INFO']) expectRefused(await src.request(method), 403);
     await expectNothingLeft();
+    expect((await recorder.health('/status')).body).toMatchObject({ invites: { refused: { 403: 1 } } });
   });
 });
 

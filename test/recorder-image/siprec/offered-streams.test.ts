@@ -70,6 +70,13 @@ describe('offeredStreams', () => {
     ]);
   });
 
+  it('sees no hold in the address of an SRC that never gives one, until it has given one', () => {
+    const NONE = { address: '0.0.0.0' };
+    expect(holds(NONE, NONE)).toEqual([]);
+    expect(holds(NONE, { ...NONE, direction: 'inactive' }, NONE)).toEqual([['inactive', '10', '20']]);
+    expect(holds(NONE, {}, NONE, NONE)).toEqual([['zero-address', '20', undefined]]);
+  });
+
   it('sees no hold in another port or label', () => {
     expect(holds({}, { port: 5000 }, { label: '9' })).toEqual([]);
   });

@@ -149,10 +149,13 @@ describe('mapParticipants', () => {
       /(<send>\s*<id>)[^<]+/g,
       '$1urn:uuid:elsewhere',
     );
-    expect(heard(metadata, SINGLE).parties).toEqual([
-      ['0101', '1'],
-      ['0103', '1'],
-    ]);
+    expect(heard(metadata, SINGLE)).toEqual({
+      parties: [
+        ['0101', '1'],
+        ['0103', '1'],
+      ],
+      codes: ['unknown-stream-id', 'unknown-stream-id'],
+    });
   });
 
   it('maps by position, recorded user first, when the document says of nobody what they send', () => {

@@ -165,6 +165,7 @@ describe('tellStory', () => {
       ['0102', [20, 21]],
       ['0106', [22, undefined]],
     ]);
+    expect(codes(told)).toEqual([]);
   });
 
   it('tells a transfer by all-new ids and another party alone', () => {
