@@ -19,4 +19,6 @@ export default {
     ],
   },
   maxWorkers: 2,
+  // A bound for what never comes, and no measure of speed: on a busy machine one fsync can take seconds.
+  testTimeout: 60_000,
 };

@@ -79,6 +79,8 @@ export const sourceSchema = z.strictObject({
   networks: z.array(network).min(1, 'list the networks that its SIP and RTP come from'),
   /** Owner of what this SRC records; when absent, the service provider that BroadWorks names in the metadata. */
   tenant: label('a tenant').optional(),
+  /** Keys pressed during a call are recorded as `*`; their tones in the audio are not changed. */
+  maskDigits: z.boolean('write true or false').optional(),
   profile: z.enum(SOURCE_PROFILES, 'write broadworks, rfc7866 or generic').default('broadworks'),
 });
 

@@ -116,5 +116,9 @@ function recorderVariables({ deployment, slot, ports, endpoint, directory }: Slo
     DRACHTIO_SECRET: SIP_SERVER_SECRET,
     LOG_LEVEL: 'info',
   };
-  return { ...emulatorEnvironment(endpoint, deployment.account, slot.region), ...variables };
+  return {
+    ...emulatorEnvironment(endpoint, deployment.account, slot.region),
+    ...variables,
+    UV_THREADPOOL_SIZE: '16', // as in the image
+  };
 }

@@ -4,6 +4,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import type { Logger } from 'pino';
 import type { RecorderEnvironment } from '../../core/recorder-environment.ts';
 import packageJson from '../../package.json' with { type: 'json' };
+import { rememberedFreeSpace } from './health/free-space.ts';
 import { shortages, unhealthyReasons } from './health/health.ts';
 import { startHealthServer } from './health/health-server.ts';
 import { MediaCapture } from './media/capture.ts';
@@ -76,10 +77,11 @@ export async function startRecorder(
     },
     onStreamError: ({ streamId, kind, error }) => logger.error({ streamId, kind, error }, 'stream error'),
   });
+  const freeSpoolBytes = rememberedFreeSpace(() => spool.freeBytes());
   const resources = async () => ({
     mediaWorkers,
     freeRtpPortPairs: capture.freePorts(),
-    freeSpoolBytes: await spool.freeBytes(),
+    freeSpoolBytes: await freeSpoolBytes(),
   });
   const srs = new Srs(
     {

@@ -119,6 +119,7 @@ const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<s
     { 'sources[1]': { name: 'broadworks', networks: ['203.0.113.0/24'] } },
   ],
   ['sources[0].tenant', 'A B', /a tenant is 1 to 20/],
+  ['sources[0].profile', 'cisco', /write broadworks, rfc7866 or generic/],
   ['replication[0].from', 'eu-west-1', /no such region here: use one of us-east-1, us-west-2/],
   ['replication[0].to', 'us-east-1', /is the region that it copies from: name another/],
   ['replication[0].to', undefined, /is missing/],

@@ -44,7 +44,7 @@ afterEach(async () => {
 const untilUp = (run: CliRun) => run.until(/Ctrl-C stops everything/);
 
 async function expectNothingLeft(run: { said: () => string }): Promise<void> {
-  expect(processesOf(state).map(({ pid, command }) => `${pid} ${command}`)).toEqual([]);
+  await untilNoProcessIsLeft(state); // those killed take a moment to vanish
   expect(await portsStillTaken(run.said())).toEqual([]);
 }
 

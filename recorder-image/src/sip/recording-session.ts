@@ -108,6 +108,8 @@ export class RecordingSession {
     try {
       await session.#take(opening.body, opening.offer);
       session.#answerTo(opening.offer);
+      // The 200 follows at once: from now on this is a recording.
+      await session.#entry.append({ type: 'answered', at: session.#now() });
       return session;
     } catch (error) {
       await session.discard();
@@ -159,11 +161,6 @@ export class RecordingSession {
     const streams = [...this.#streams.values(), ...this.#removed];
     const times = streams.map(({ streamId }) => counters.get(streamId)?.lastPacketAt ?? 0);
     this.#heardAt = Math.max(this.#heardAt, ...times);
-  }
-
-  /** The 200 is on its way: from now on this is a recording. */
-  answered(): Promise<void> {
-    return this.#entry.append({ type: 'answered', at: this.#now() });
   }
 
   /** Something irregular, for the manifest; the same thing once. */

@@ -38,6 +38,7 @@ import {
   type SipRequest,
   SipServerLostError,
 } from './sip-server.ts';
+import { TooLateError, within } from './within.ts';
 
 export interface SrsOptions {
   slot: string;
@@ -92,10 +93,11 @@ export class Srs {
   readonly #options: SrsOptions;
   readonly #dependencies: SrsDependencies;
   readonly #sources: { source: DeploymentSource; includes: (address: string) => boolean }[];
-  readonly #calls = new Map<RecordingSession, Call>();
-  /** Of INVITEs that are being answered, and of the dialogs that came of them. */
-  readonly #dialogKeys = new Set<string>();
-  /** INVITEs that are not yet calls. */
+  /** By the key of the dialog. */
+  readonly #calls = new Map<string, Call>();
+  /** Keys of the INVITEs that have no answer yet. */
+  readonly #answering = new Set<string>();
+  /** INVITEs that are not yet calls, and will be. */
   #opening = 0;
   #draining = false;
   #onEmpty: (() => void) | undefined;
@@ -140,8 +142,8 @@ export class Srs {
     const { request } = invitation;
     const logger = this.#dependencies.logger.child({ sipCallId: request.callId });
     const key = dialogKey(request);
-    if (this.#dialogKeys.has(key)) return this.#refuse(invitation, MERGED, logger);
-    this.#dialogKeys.add(key);
+    if (this.#calls.has(key) || this.#answering.has(key)) return this.#refuse(invitation, MERGED, logger);
+    this.#answering.add(key);
     try {
       const opened = await this.#open(request, key, logger);
       if ('session' in opened) await this.#accept(invitation, opened, logger);
@@ -149,7 +151,7 @@ export class Srs {
     } catch (error) {
       this.#refuse(invitation, refusalFor(error), logger, error);
     } finally {
-      if (![...this.#calls.values()].some((call) => call.key === key)) this.#dialogKeys.delete(key);
+      this.#answering.delete(key);
       this.#checkEmpty();
     }
   }
@@ -182,7 +184,7 @@ export class Srs {
       });
       const call = { session, dialog, key };
       // Registered before the answer: the BYE may be there before its success is known.
-      this.#calls.set(session, call);
+      this.#calls.set(key, call);
       return call;
     } finally {
       this.#opening--;
@@ -205,6 +207,7 @@ export class Srs {
       homeRegion: this.#options.homeRegion,
       source: source.name,
       tenant: source.tenant,
+      maskDigits: source.maskDigits,
       sourceAddress: request.sourceAddress,
       sipCallId: request.callId,
       correlationHeader: request.header('X-BroadWorks-Correlation-Info'),
@@ -220,9 +223,6 @@ export class Srs {
       networks: source.networks,
       body,
       offer: readOffer(body.sdp),
-    }).then(async (session) => {
-      await session.answered();
-      return session;
     });
     try {
       return await within(OPENING_LIMIT_MS, opening, 'the recording could not be begun in time');
@@ -260,7 +260,7 @@ export class Srs {
     }
     this.counters.answered++;
     // Gone by now: ended by a BYE, or by us.
-    if (this.#calls.has(session)) dialog.established(established);
+    if (this.#calls.get(call.key) === call) dialog.established(established);
     else established.bye();
     logger.info({ recordingId: session.id, active: this.active }, 'recording started');
   }
@@ -299,9 +299,8 @@ export class Srs {
     }
   }
 
-  #forget({ session, key }: Call): void {
-    this.#calls.delete(session);
-    this.#dialogKeys.delete(key);
+  #forget(call: Call): void {
+    if (this.#calls.get(call.key) === call) this.#calls.delete(call.key);
   }
 
   /** The SIP server is gone with all its dialogs. The SRC does not know, and still sends: the recordings go on. */
@@ -396,28 +395,5 @@ export class Srs {
 
   #now(): number {
     return this.#dependencies.now().getTime();
-  }
-}
-
-/** Something took longer than an INVITE may wait. */
-class TooLateError extends Error {
-  override readonly name = 'TooLateError';
-}
-
-/**
- * Time in which this process could not run does not count against what it waits for.
- * @throws TooLateError if the promise takes longer; what becomes of it then is the caller's business
- */
-async function within<Result>(ms: number, promise: Promise<Result>, why: string): Promise<Result> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const due = performance.now() + ms;
-  const tooLate = () => reject(new TooLateError(why));
-  let timer = setTimeout(() => {
-    timer = setTimeout(tooLate, performance.now() - due);
-  }, ms);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

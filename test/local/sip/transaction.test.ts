@@ -196,24 +196,29 @@ describe('client transactions over UDP', () => {
     expect(await transaction.outcome).toEqual({ kind: 'timeout', provisional: true });
   });
 
-  it('acknowledge every copy of a 2xx and of a failure', async () => {
+  it.each([200, 486])('acknowledge every copy of a final response (%i)', async (status) => {
     const [caller, callee] = [await node(SHORT), await rawUdp()];
-    for (const status of [200, 486]) {
-      const transaction = caller.request(newRequest('INVITE'), callee.peer);
-      const request = parseMessage(await callee.next()) as SipRequest;
-      const bytes = serialise(
-        makeResponse(request, status, { toTag: 't', headers: [['Contact', '<sip:b@127.0.0.1>']] }),
-      );
-      callee.socket.send(bytes, caller.transport.port, HOST);
-      const response = finalOf(await transaction.outcome);
-      if (status === 200) transaction.acknowledge(Dialog.asClient(request, response).ack(1), callee.peer);
-      const ack = await callee.next();
-      callee.socket.send(bytes, caller.transport.port, HOST);
-      expect(await callee.next()).toEqual(ack);
-      const sameBranch =
-        topVia(parseMessage(ack)).params.get('branch') === topVia(request).params.get('branch');
-      expect([parseMessage(ack), sameBranch]).toMatchObject([{ method: 'ACK' }, status === 486]);
-    }
+    /** On a busy machine there are copies of the INVITE in between. */
+    const nextAck = async (): Promise<Buffer> => {
+      for (;;) {
+        const bytes = await callee.next();
+        if ((parseMessage(bytes) as SipRequest).method === 'ACK') return bytes;
+      }
+    };
+    const transaction = caller.request(newRequest('INVITE'), callee.peer);
+    const request = parseMessage(await callee.next()) as SipRequest;
+    const bytes = serialise(
+      makeResponse(request, status, { toTag: 't', headers: [['Contact', '<sip:b@127.0.0.1>']] }),
+    );
+    callee.socket.send(bytes, caller.transport.port, HOST);
+    const response = finalOf(await transaction.outcome);
+    if (status === 200) transaction.acknowledge(Dialog.asClient(request, response).ack(1), callee.peer);
+    const ack = await nextAck();
+    callee.socket.send(bytes, caller.transport.port, HOST);
+    expect(await nextAck()).toEqual(ack);
+    const sameBranch =
+      topVia(parseMessage(ack)).params.get('branch') === topVia(request).params.get('branch');
+    expect(sameBranch).toBe(status === 486);
   });
 
   it('refuse to acknowledge what was not accepted', async () => {

@@ -142,6 +142,36 @@ describe('wideband, and keys pressed', () => {
     expect(audioOf(recording, [{ frequenciesHz: [1000] }], 1000).problems).toEqual([]);
   });
 
+  it('masked keys, where the source asks for it', async () => {
+    await src.close();
+    await recorder.stop();
+    const sources = [{ name: 'broadworks', networks: ['127.0.0.0/8'], maskDigits: true }];
+    recorder = await startTestRecorder({
+      endpoint: emulator.endpoint,
+      bucket: BUCKET,
+      variables: { SIPREC_SOURCES: JSON.stringify(sources) },
+    });
+    src = await Src.start(recorder.sipServer.sipPort);
+    const call = await src.call({ mode: 'single' });
+    const maps = 'a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000';
+    await call.start(call.invite(offerOf(call, '0 101', maps)));
+    await call.speak(25);
+    const [speaker] = call.speakers as [SrcCall['speakers'][number]];
+    await speaker.sendPacket(
+      encodeRtp({
+        payloadType: 101,
+        marker: true,
+        sequence: 1,
+        timestamp: 0,
+        ssrc: 9,
+        payload: Buffer.from([5, 0x8a, 0x03, 0x20]),
+      }),
+    );
+    await call.bye();
+    const { manifest } = await bucket.of(recorder, call);
+    expect(manifest.streams[0]?.dtmf).toMatchObject([{ digit: '*' }]);
+  });
+
   it('Opus', async () => {
     const call = await src.call({ mode: 'single' });
     const answer = await call.start(call.invite(offerOf(call, '107', 'a=rtpmap:107 opus/48000/2')));
