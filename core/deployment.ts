@@ -56,12 +56,16 @@ const region = z.strictObject({
   slots: z.array(slot).min(1, 'give the region at least one slot'),
 });
 
+/** How SIP reaches a recorder; `tls` needs a certificate for the service's domain on each (RFC 5922). */
+export const TRANSPORTS = ['udp', 'tcp', 'tls'] as const;
+export type Transport = (typeof TRANSPORTS)[number];
+
 const service = z.strictObject({
   /** The SRC is given `<name>.<zone>`, with the port left empty. */
   name: label('a service name'),
   transports: z
-    .array(z.enum(['udp', 'tcp'], 'write udp or tcp'))
-    .min(1, 'name at least one transport: udp, tcp'),
+    .array(z.enum(TRANSPORTS, 'write udp, tcp or tls'))
+    .min(1, 'name at least one transport: udp, tcp, tls'),
 });
 
 /**

@@ -5,10 +5,17 @@
  * One multivalue SRV record per slot, transport and service, each with the slot's own health check: a dead
  * recorder leaves DNS by the health check alone, without any control plane (DESIGN.md 4.1).
  */
-import { type Deployment, type DeploymentRegion, type DeploymentSlot, slotsOfService } from './deployment.ts';
+import {
+  type Deployment,
+  type DeploymentRegion,
+  type DeploymentSlot,
+  slotsOfService,
+  type Transport,
+} from './deployment.ts';
 
 /** Ports of a recorder in production: everyone's own host, so they are the same on each. */
 export const SIP_PORT = 5060;
+export const SIPS_PORT = 5061;
 export const HEALTH_PORT = 8080;
 export const HEALTH_PATH = '/healthz';
 
@@ -50,11 +57,21 @@ export interface PlannedSlot {
 
 /** Where one slot listens, for those who do not run on a host of their own (the local cloud). */
 export interface SlotPorts {
+  /** UDP and TCP. */
   sip: number;
+  /** TLS. */
+  sips: number;
   health: number;
 }
 
-const PRODUCTION_PORTS: SlotPorts = { sip: SIP_PORT, health: HEALTH_PORT };
+const PRODUCTION_PORTS: SlotPorts = { sip: SIP_PORT, sips: SIPS_PORT, health: HEALTH_PORT };
+
+/** RFC 3263 section 4.2: what an SRC asks for, and which port is behind it. */
+const SERVICES: Record<Transport, { label: string; port: keyof SlotPorts }> = {
+  udp: { label: '_sip._udp', port: 'sip' },
+  tcp: { label: '_sip._tcp', port: 'sip' },
+  tls: { label: '_sips._tcp', port: 'sips' },
+};
 
 /**
  * Plans every slot of a deployment, in the file's order.
@@ -92,7 +109,7 @@ function planSlot(
         setIdentifier: slot.name,
         priority: region.tier,
         weight: Math.min(slot.callCapacity, MAX_WEIGHT),
-        port: ports.sip,
+        port: ports[SERVICES[transport].port],
         target: host,
         ttlSeconds: SRV_TTL_SECONDS,
       })),
@@ -105,5 +122,5 @@ export const serviceDomain = (deployment: Deployment, serviceName: string): stri
   `${serviceName}.${deployment.dns.zone}`;
 
 /** RFC 2782 name of a service, such as `_sip._udp.siprec.rec.example.com`. */
-export const srvName = (deployment: Deployment, serviceName: string, transport: 'udp' | 'tcp'): string =>
-  `_sip._${transport}.${serviceDomain(deployment, serviceName)}`;
+export const srvName = (deployment: Deployment, serviceName: string, transport: Transport): string =>
+  `${SERVICES[transport].label}.${serviceDomain(deployment, serviceName)}`;

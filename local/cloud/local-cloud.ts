@@ -231,7 +231,7 @@ export class LocalCloudRun {
   ): Promise<{ address: string; port: number }> {
     const { onIncident, healthTimeFactor } = this.#options;
     const client = new Route53Client({ endpoint, credentials, region: 'us-east-1' });
-    const plan = planSlots(deployment, (name) => portsOf(ports, name));
+    const plan = planSlots(deployment, (name) => ({ ...portsOf(ports, name), sips: NO_PORT }));
     const { hostedZoneId, checks } = await publishZone(client, deployment.dns.zone, plan, HOST);
     const zone = await startRoute53Zone({
       client,
@@ -266,6 +266,9 @@ const explainRefusal = (step: string, { name, message }: Error): string =>
   `cannot ${step}: the AWS emulator answered ${name}: ${message}\n` +
   'If the state is that of an older version, start again with --fresh (its recordings are lost) or another --state.';
 
+/** Never planned: a deployment with TLS is refused here. */
+const NO_PORT = 0;
+
 const portsOf = (ports: PortPlan, slotName: string) => {
   const slot = ports.slots.get(slotName);
   if (!slot) throw new Error(`no ports are planned for slot ${slotName}`);
@@ -281,7 +284,12 @@ function readDeployment(file: string): Deployment {
       cause,
     });
   }
-  return parseDeployment(text, file);
+  const deployment = parseDeployment(text, file);
+  if (deployment.dns.services.some(({ transports }) => transports.includes('tls')))
+    throw new LocalCloudError(
+      `${file} asks for SIP over TLS, for which the local cloud has no certificates: leave tls out of its transports.`,
+    );
+  return deployment;
 }
 
 function makeStateDirectory(directory: string): void {

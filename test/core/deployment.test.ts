@@ -68,7 +68,7 @@ const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<s
   ['dns.hostedZoneId', '/hostedzone/Z1', /hosted zone id, such as Z0123456789ABC/],
   ['dns.services', [], /at least one SRV service/],
   ['dns.services[0].transports', [], /at least one transport: udp, tcp/],
-  ['dns.services[0].transports[0]', 'tls', /write udp or tcp/],
+  ['dns.services[0].transports[0]', 'sctp', /write udp, tcp or tls/],
   ['dns.services[0].transports[1]', 'udp', /already used at dns\.services\[0\]\.transports\[0\]/],
   [
     'dns.services[1].name',

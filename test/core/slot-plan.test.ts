@@ -61,9 +61,21 @@ describe('planSlots', () => {
     });
   });
 
+  it('sends TLS to its own port', () => {
+    const services = [{ name: 'siprec', transports: ['tcp' as const, 'tls' as const] }];
+    const [slot] = planSlots({ ...example, dns: { ...example.dns, services } });
+    expect(slot?.srvRecords.map(({ name, port }) => `${name}:${port}`)).toEqual([
+      '_sip._tcp.siprec.rec.example.com:5060',
+      '_sips._tcp.siprec.rec.example.com:5061',
+    ]);
+  });
+
   it('takes the ports that it is given for each slot', () => {
     const ports = new Map(
-      planSlots(example).map(({ name }, index) => [name, { sip: 6000 + index, health: 7000 + index }]),
+      planSlots(example).map(({ name }, index) => [
+        name,
+        { sip: 6000 + index, sips: 8000 + index, health: 7000 + index },
+      ]),
     );
     for (const [index, slot] of planSlots(example, (name) => ports.get(name) as never).entries()) {
       expect(slot.srvRecords.map(({ port }) => port)).toEqual([6000 + index, 6000 + index]);
@@ -144,5 +156,6 @@ describe('names of a service', () => {
   it('are what the administrator enters, and what RFC 2782 makes of it', () => {
     expect(serviceDomain(example, 'siprec')).toBe('siprec.rec.example.com');
     expect(srvName(example, 'siprec', 'tcp')).toBe('_sip._tcp.siprec.rec.example.com');
+    expect(srvName(example, 'siprec', 'tls')).toBe('_sips._tcp.siprec.rec.example.com');
   });
 });

@@ -17,7 +17,7 @@ import {
   type SipResponse,
 } from '../../local/sip/message.ts';
 import { type ClientTransaction, TransactionLayer } from '../../local/sip/transaction.ts';
-import { openTransport, type Peer, type Protocol } from '../../local/sip/transport.ts';
+import { openTransport, type Peer, type Protocol, type TlsOptions } from '../../local/sip/transport.ts';
 import { newCallId, newTag } from '../../local/sip/values.ts';
 import { HOST } from './recorder.ts';
 
@@ -38,8 +38,10 @@ export class Src {
   readonly #speakers: Speaker[] = [];
   #callNumber = 0;
 
-  static async start(sipPort: number): Promise<Src> {
-    return new Src(new TransactionLayer(await openTransport({ address: HOST, port: 0 })), sipPort);
+  /** @param tls what it shows, and whom it trusts; `sipPort` is then that for TLS */
+  static async start(sipPort: number, tls?: TlsOptions): Promise<Src> {
+    const transport = await openTransport({ address: HOST, port: 0, ...(tls && { tls }) });
+    return new Src(new TransactionLayer(transport), sipPort);
   }
 
   private constructor(layer: TransactionLayer, sipPort: number) {

@@ -14,8 +14,11 @@ export const COMMON_HEADERS = {
 } as const;
 
 /** RFC 7866 section 6.2: `+sip.srs` in every Contact. The SIP server puts its own address for `localhost`. */
-export const contact = ({ transport }: SipRequest): string =>
-  `<sip:srs@localhost${transport === 'udp' ? '' : `;transport=${transport}`}>;+sip.srs`;
+export const contact = ({ uri, transport }: SipRequest): string => {
+  // RFC 3261 section 12.1.1: a request to a sips: URI wants a sips: Contact.
+  const scheme = /^sips:/i.test(uri) ? 'sips' : 'sip';
+  return `<${scheme}:srs@localhost${transport === 'udp' ? '' : `;transport=${transport}`}>;+sip.srs`;
+};
 
 /** The number of a request's CSeq. */
 export const sequenceNumber = (request: SipRequest): number =>

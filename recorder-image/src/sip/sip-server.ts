@@ -33,6 +33,8 @@ export interface SipServerOptions {
 /** A request from the SRC. `raw` is the whole message. */
 export interface SipRequest {
   readonly method: string;
+  /** The Request-URI. */
+  readonly uri: string;
   readonly callId: string;
   readonly raw: string;
   readonly sourceAddress: string;
@@ -238,6 +240,7 @@ function attach(
 
 const toRequest = (req: Srf.SrfRequest): SipRequest => ({
   method: req.method,
+  uri: req.uri,
   callId: req.get('Call-ID'),
   raw: req.raw,
   sourceAddress: req.source_address,

@@ -31,11 +31,12 @@ afterAll(async () => {
   await emulator?.stop();
 });
 
-const publish = (plan = planSlots(deployment, (name) => PORTS[name] as { sip: number; health: number })) =>
-  publishZone(route53, deployment.dns.zone, plan, ADDRESS);
+const planned = () =>
+  planSlots(deployment, (name) => ({ ...(PORTS[name] as { sip: number; health: number }), sips: 0 }));
 
-const withoutLastSlot = () =>
-  planSlots(deployment, (name) => PORTS[name] as { sip: number; health: number }).slice(0, -1);
+const publish = (plan = planned()) => publishZone(route53, deployment.dns.zone, plan, ADDRESS);
+
+const withoutLastSlot = () => planned().slice(0, -1);
 
 /** Name, type, identifier and value of every record but the zone's own. */
 async function records(hostedZoneId: string): Promise<string[]> {

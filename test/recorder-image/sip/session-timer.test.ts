@@ -14,6 +14,7 @@ const expires = (value: string): Header => ['Session-Expires', value];
 describe('the headers of a 2xx', () => {
   const requestWith = (headers: Record<string, string>): SipRequest => ({
     method: 'INVITE',
+    uri: 'sip:recorder.example.com',
     callId: 'call@example.com',
     raw: '',
     sourceAddress: '127.0.0.1',
