@@ -191,6 +191,8 @@ export const manifestFileSchema = z.object({
   contentType: z.string(),
   bytes: z.number().int().nonnegative(),
   sha256: sha256Hex,
+  /** Of a metadata document: when the SRC sent it. */
+  receivedAt: timestamp.optional(),
 });
 export type ManifestFile = z.infer<typeof manifestFileSchema>;
 

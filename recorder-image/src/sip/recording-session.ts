@@ -78,6 +78,8 @@ export class RecordingSession {
   readonly #warned = new Set<string>();
   /** What the SRC said last of its streams. */
   #offer: SdpOffer;
+  /** Zeros are a hold only after an address: an SRC that never receives may give none from the beginning. */
+  #hasHadAddress = false;
   /** Our own SDP, as it was sent last. */
   #answer = '';
   #answerVersion = 0;
@@ -153,7 +155,7 @@ export class RecordingSession {
 
   /** No stream is to send, by any of the ways to say so (RFC 3264 section 8.4). */
   get isOnHold(): boolean {
-    return !this.#offer.mLines.some(isSending);
+    return !this.#offer.mLines.some((mLine) => isSending(mLine) && !(mLine.held && this.#hasHadAddress));
   }
 
   /** Takes note of when the streams were last heard. */
@@ -250,6 +252,7 @@ export class RecordingSession {
     if (!offer) return;
     if (this.isOnHold) this.#heardAt = Date.parse(at); // silence counts from the end of the hold
     this.#offer = offer;
+    this.#hasHadAddress ||= offer.mLines.some(({ held }) => !held);
     const labels = streamLabels(offer.mLines);
     for (const mLine of offer.mLines) await this.#takeMLine(mLine, labels[mLine.index] as string);
   }
@@ -406,7 +409,7 @@ const rtcpTerms = (
 });
 
 const isSending = (mLine: MLine): boolean =>
-  chooseCodec(mLine) !== undefined && !mLine.held && ['sendrecv', 'sendonly'].includes(mLine.direction);
+  chooseCodec(mLine) !== undefined && ['sendrecv', 'sendonly'].includes(mLine.direction);
 
 const toRecord = ({ foreignPackets, malformedPackets, writeError }: StreamCounters) => ({
   foreignPackets,

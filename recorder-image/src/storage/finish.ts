@@ -80,10 +80,12 @@ async function describe(directory: string, recorderVersion: string): Promise<Man
   const answered = eventsOf(record, 'answered').length > 0;
   if (!answered && streams.every(({ packets }) => packets === 0)) return undefined;
 
-  const metadataFiles = eventsOf(record, 'metadata').map(({ file }) => file);
   const files = await Promise.all([
     ...(audio ? [toFile(directory, AUDIO_FILE, 'audio', 'audio/wav')] : []),
-    ...metadataFiles.map((file) => toFile(directory, file, 'metadata', 'application/rs-metadata+xml')),
+    ...eventsOf(record, 'metadata').map(async ({ file, at }) => ({
+      ...(await toFile(directory, file, 'metadata', 'application/rs-metadata+xml')),
+      receivedAt: at,
+    })),
     // What is not in the audio must not be lost with the spool.
     ...journals
       .filter((_, i) => streams[i]?.undecoded !== undefined)

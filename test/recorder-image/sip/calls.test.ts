@@ -57,6 +57,8 @@ describe.each(SHAPES)('$name', (shape) => {
     const { facts } = call;
     const labels = facts.streams.map(({ label }) => label);
 
+    const [metadata] = manifest.files.filter(({ role }) => role === 'metadata');
+    expect(metadata?.receivedAt).toBe(manifest.participants[0]?.joinedAt);
     expect(manifest).toMatchObject({
       status: 'complete',
       statusReasons: [],

@@ -70,6 +70,15 @@ describe('a recording that the SRC does not end', () => {
     expect((await bucket.of(recorder, call)).manifest).toMatchObject({ session: { endedBy: 'silence' } });
   });
 
+  it('ends so, too, if the SRC never gives an address: that alone is no hold', async () => {
+    const src = await setUp({ SIPREC_SILENCE_SECONDS: '1' });
+    call = await src.call();
+    await call.start(call.invite(call.offer().replaceAll('c=IN IP4 127.0.0.1', 'c=IN IP4 0.0.0.0')));
+    await call.speak();
+    await call.endedByRecorder.promise;
+    expect((await bucket.of(recorder, call)).manifest).toMatchObject({ session: { endedBy: 'silence' } });
+  });
+
   it('goes on while it is on hold, or one stream is heard', async () => {
     const src = await setUp({ SIPREC_SILENCE_SECONDS: '1', SIPREC_MAX_CALL_SECONDS: '3' });
     const [held, heard] = [await src.call(), await src.call()];
