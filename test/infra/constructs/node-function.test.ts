@@ -40,11 +40,19 @@ function bundleOf(name: string): string {
   return join(synthesized.outdir, `asset.${keys[0]?.replace('.zip', '')}`, 'index.mjs');
 }
 
-/** Imports a bundle as Lambda does, in a process of its own with only this environment. */
+/**
+ * Imports a bundle as Lambda does, in a process of its own with only this environment. An error is told by its message alone:
+ * Node would print the line of the bundle too, which is larger than a pipe.
+ */
 const load = (bundle: string, env: Record<string, string>) =>
   run(
     process.execPath,
-    ['--input-type=module', '-e', `console.log(typeof (await import('${pathToFileURL(bundle)}')).handler)`],
+    [
+      '--input-type=module',
+      '-e',
+      `try { console.log(typeof (await import('${pathToFileURL(bundle)}')).handler); }
+       catch (error) { console.error(error.message); process.exitCode = 1; }`,
+    ],
     { env },
   );
 
