@@ -25,10 +25,10 @@ export type RecordingStatus = (typeof RECORDING_STATUSES)[number];
 export const DIRECTIONS = ['outgoing', 'incoming', 'unknown'] as const;
 export type Direction = (typeof DIRECTIONS)[number];
 
-/** Something irregular that did not stop the recording. `code` is stable (kebab-case); `detail` is for people. */
 /**
  * How a recording session ended: by the SRC's BYE, by the recorder (it was stopped), because its dialog was lost with
- * the SIP server, because no RTP came for too long, at the longest time that a recording may take, or by a crash.
+ * the SIP server, because no RTP came for too long, at the longest time that a recording may take, because the disk of
+ * the spool was full, or by a crash of the recorder: its dialog was lost then, also where the recording went on.
  */
 export const RECORDING_ENDINGS = [
   'bye',
@@ -36,9 +36,11 @@ export const RECORDING_ENDINGS = [
   'sip-server-lost',
   'silence',
   'ceiling',
+  'disk-full',
   'crash',
 ] as const;
 
+/** Something irregular that did not stop the recording. `code` is stable (kebab-case); `detail` is for people. */
 export const warningSchema = z.object({ code: z.string(), detail: z.string(), at: timestamp });
 export type Warning = z.infer<typeof warningSchema>;
 
@@ -98,11 +100,20 @@ export const broadWorksSchema = z.object({
 });
 export type BroadWorksData = z.infer<typeof broadWorksSchema>;
 
-/** A stretch of a stream without audio, in milliseconds from the start of the audio file. `undecoded` is in a journal. */
+/**
+ * Why a stretch of a stream has no audio:
+ * `lost`: packets did not arrive; `dropped`: they arrived, and the kernel dropped them because the recorder did not
+ * take them in time; `crash`: the recorder, or a part of it, had died and nobody listened; `hold`: the stream was on hold;
+ * `not-sent`: the sender left a pause; `undecoded`: the audio is in a journal and could not be decoded.
+ */
+export const GAP_CAUSES = ['lost', 'dropped', 'crash', 'hold', 'not-sent', 'undecoded'] as const;
+export type GapCause = (typeof GAP_CAUSES)[number];
+
+/** A stretch of a stream without audio, over 20 ms, in milliseconds from the start of the audio file. */
 export const gapSchema = z.object({
   fromMs: z.number().nonnegative(),
   toMs: z.number().nonnegative(),
-  cause: z.enum(['lost', 'not-sent', 'crash', 'undecoded']),
+  cause: z.enum(GAP_CAUSES),
 });
 export type Gap = z.infer<typeof gapSchema>;
 
@@ -169,9 +180,14 @@ export const streamSchema = z.object({
   payloadType: z.number().int(),
   ssrcs: z.array(z.number().int()),
   packets: z.number().int(),
+  /** Missing by their sequence numbers, for whatever cause. */
   lostPackets: z.number().int(),
+  /** Of those, what the kernel dropped because the recorder did not take it in time. */
+  droppedPackets: z.number().int().optional(),
   duplicatePackets: z.number().int(),
   foreignPackets: z.number().int(),
+  /** Interarrival jitter (RFC 3550 6.4.1) at its highest, in milliseconds. */
+  jitterMs: z.number().nonnegative().optional(),
   /** Encrypted under none of the keys that the SRC gave. */
   unauthenticPackets: z.number().int().optional(),
   firstPacketAt: timestamp.optional(),

@@ -166,6 +166,8 @@ const ENDING_REASONS: Partial<Record<Ending, string>> = {
   'sip-server-lost': 'the end of the call was not signalled',
   silence: 'the end of the call was not signalled: no RTP came any more',
   ceiling: 'the recorder ended the recording at the longest time that one may take',
+  'disk-full': 'the recorder ended the recording because its disk was full',
+  crash: 'the end of the call was not signalled: the dialog was lost with the recorder that died',
 };
 
 /** `complete` is only said when it is true: each thing that is missing, or may be, is a reason against it. */

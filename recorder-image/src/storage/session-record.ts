@@ -10,8 +10,11 @@ import { CODEC_NAMES } from '../sdp/codecs.ts';
 
 export const SESSION_RECORD_FILE = 'session.jsonl';
 
-/** How a recording session ended; without this event the recorder died. */
-const ENDINGS = ['bye', 'recorder', 'sip-server-lost', 'silence', 'ceiling'] as const;
+/**
+ * How a recording session ended; without this event the recorder died. `crash`: it had died, its successor went on with
+ * the media, and that ended.
+ */
+const ENDINGS = ['bye', 'recorder', 'sip-server-lost', 'silence', 'ceiling', 'disk-full', 'crash'] as const;
 export type Ending = (typeof ENDINGS)[number];
 
 /** Code of the warning about a stream that was offered and could not be opened. */
@@ -24,6 +27,10 @@ const countersSchema = z.object({
   foreignPackets: z.number(),
   malformedPackets: z.number(),
   writeError: z.string().optional(),
+  /** Packets that the kernel dropped because the socket's buffer was full, and when: milliseconds since the epoch. */
+  drops: z
+    .array(z.object({ fromMs: z.number(), toMs: z.number(), packets: z.number().int().positive() }))
+    .optional(),
 });
 export type ClosedStreamCounters = z.infer<typeof countersSchema>;
 

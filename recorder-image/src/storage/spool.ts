@@ -16,6 +16,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
+import { journalFile } from './journal-files.ts';
 import { SESSION_RECORD_FILE, type SessionEvent, type SessionEventOf } from './session-record.ts';
 
 export class Spool {
@@ -103,7 +104,7 @@ export class SpoolEntry {
 
   /** Name for the journal of the next stream. */
   nextJournal(): string {
-    return `stream-${++this.#journals}.rtpdump`;
+    return journalFile(++this.#journals);
   }
 
   /** No more events. */
