@@ -47,12 +47,16 @@ const variables = z.object({
   SIPREC_DRAIN_SECONDS: wholeNumber(0, 86_400).default(7_200),
   /** A recording without any RTP for so long, and not on hold, is over: SRCs die without a BYE. */
   SIPREC_SILENCE_SECONDS: wholeNumber(1, 86_400).default(7_200),
+  /** The same once the dialog is lost, with the SIP server or with the recorder's predecessor: no BYE can come. */
+  SIPREC_ORPHAN_SILENCE_SECONDS: wholeNumber(1, 86_400).default(10),
   /** No recording is longer. */
   SIPREC_MAX_CALL_SECONDS: wholeNumber(1, 604_800).default(43_200),
   DRACHTIO_HOST: z.string().default('127.0.0.1'),
   DRACHTIO_PORT: port.default(9022),
   DRACHTIO_SECRET: text,
   AWS_REGION: text,
+  /** `1`: SIGUSR2 kills a media worker, for drills. */
+  SIPREC_DRILLS: z.enum(['0', '1']).default('0'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
 });
 

@@ -9,8 +9,9 @@ import { setImmediate as untilNextTurn } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
 import { type AddressRule, addressTest } from './address-rule.ts';
 import { type JournalWriteError, JournalWriter, MAX_PACKET_BYTES } from './journal.ts';
-import { RtcpReporter, type RtcpTerms } from './rtcp-reporter.ts';
-import { isEncryptedRtp, isRtcp, isRtp } from './rtp.ts';
+import { isEncrypted, RtcpReporter, type RtcpTerms } from './rtcp-reporter.ts';
+import { isEncryptedRtp, isRtcp, isRtp, ssrc } from './rtp.ts';
+import { SourceGate, type StreamSource } from './source-gate.ts';
 import { sendEvent, serve } from './worker-channel.ts';
 
 /** Asked of the kernel; it grants up to `net.core.rmem_max`. Room for some seconds in which we are not served. */
@@ -21,6 +22,8 @@ const FLUSH_AFTER_MS = 500;
 /** Journals and receiver reports fall due at different ticks, which spreads the work. */
 const TICK_MS = 100;
 
+export type { StreamSource } from './source-gate.ts';
+
 /** An error of the operating system: an errno name and the text for people. */
 export type SystemError = JournalWriteError;
 
@@ -28,7 +31,7 @@ export type SystemError = JournalWriteError;
 export interface StreamCounters {
   rtpPackets: number;
   rtcpPackets: number;
-  /** Not from an address that the stream accepts; not recorded. */
+  /** Not from an address or source that the stream accepts; not recorded. */
   foreignPackets: number;
   /** Neither RTP nor RTCP, or too long; not recorded. */
   malformedPackets: number;
@@ -66,6 +69,8 @@ export interface OpenRequest {
   journalPath: string;
   accept: AddressRule;
   rtcp: RtcpTerms;
+  /** One of these must come first; none if any may. */
+  knownSsrcs: readonly number[];
 }
 
 export interface UpdateRequest {
@@ -74,12 +79,15 @@ export interface UpdateRequest {
   rtcp: RtcpTerms;
 }
 
-/** Sent once for each stream and kind. */
+/** Sent once for each stream and kind; `reopen`: it could not be opened again after the death of its worker. */
 export interface StreamErrorEvent {
   streamId: number;
-  kind: 'write' | 'receive';
+  kind: 'write' | 'receive' | 'reopen';
   error: SystemError;
 }
+
+/** What a worker tells unasked. */
+export type StreamEvent = StreamErrorEvent | { streamId: number; kind: 'source'; source: StreamSource };
 
 /** What is counted here; the rest the reporter knows. */
 type OwnCounters = Omit<StreamCounters, 'lostPackets' | 'jitterMs' | 'rtcpReports' | 'rtcpByeAt'>;
@@ -89,6 +97,7 @@ interface Stream {
   journal: JournalWriter;
   accepts: (address: string) => boolean;
   isMedia: (packet: Uint8Array, length: number) => boolean;
+  sources: SourceGate;
   counters: OwnCounters;
   reporter: RtcpReporter;
   /** Milliseconds since the epoch, on a clock that never jumps while the stream lasts. */
@@ -125,7 +134,7 @@ function steadyClock(): () => number {
 }
 
 /** Binds both sockets and creates the journal. Fails with the errno of whatever could not be had. */
-async function open({ streamId, rtpPort, journalPath, accept, rtcp }: OpenRequest) {
+async function open({ streamId, rtpPort, journalPath, accept, rtcp, knownSsrcs }: OpenRequest) {
   const now = steadyClock();
   const counters: OwnCounters = {
     rtpPackets: 0,
@@ -155,6 +164,9 @@ async function open({ streamId, rtpPort, journalPath, accept, rtcp }: OpenReques
     journal,
     accepts: addressTest(accept),
     isMedia: mediaTest(rtcp),
+    sources: new SourceGate(knownSsrcs, (source) =>
+      sendEvent({ streamId, kind: 'source', source } satisfies StreamEvent),
+    ),
     counters,
     reporter,
     now,
@@ -164,10 +176,10 @@ async function open({ streamId, rtpPort, journalPath, accept, rtcp }: OpenReques
   return { receiveBufferBytes: sockets[0]?.getRecvBufferSize() ?? 0 };
 }
 
-const mediaTest = ({ srtcp }: RtcpTerms) => (srtcp ? isEncryptedRtp : isRtp);
+const mediaTest = (rtcp: RtcpTerms) => (isEncrypted(rtcp) ? isEncryptedRtp : isRtp);
 
 function receive(stream: Stream, streamId: number, socket: Socket): void {
-  const { journal, counters, reporter, now } = stream;
+  const { journal, sources, counters, reporter, now } = stream;
   socket.on('message', (packet, remote) => {
     if (!stream.accepts(remote.address)) {
       counters.foreignPackets++;
@@ -177,6 +189,10 @@ function receive(stream: Stream, streamId: number, socket: Socket): void {
     const rtcp = isRtcp(packet, length);
     if (length > MAX_PACKET_BYTES || !(rtcp || stream.isMedia(packet, length))) {
       counters.malformedPackets++;
+      return;
+    }
+    if (!rtcp && !sources.admits(ssrc(packet), remote.address, remote.port)) {
+      counters.foreignPackets++;
       return;
     }
     const arrivalMs = now();

@@ -49,7 +49,13 @@ export class PortPool {
     return port;
   }
 
+  /** Takes this pair, if it is one of the free ones; another may be had outside the range. */
+  reserve(port: number): void {
+    const index = this.#free.indexOf(port);
+    if (index >= 0) this.#free.splice(index, 1);
+  }
+
   giveBack(port: number): void {
-    this.#free.push(port);
+    if (port >= this.#range.min && port < this.#range.max) this.#free.push(port);
   }
 }

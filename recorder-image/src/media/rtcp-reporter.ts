@@ -23,7 +23,13 @@ export interface RtcpTerms {
   clockRates?: ReadonlyMap<number, number>;
   /** The recorder's own key, where the stream is SRTP: reports are sent under it. Incoming SRTCP is not read here. */
   srtcp?: AnswerCrypto;
+  /** The stream is SRTP, and the key is not known: a recorder goes on for one that died. Nothing is sent then. */
+  encrypted?: boolean;
 }
+
+/** Whether the stream is SRTP. */
+export const isEncrypted = ({ srtcp, encrypted = false }: RtcpTerms): boolean =>
+  srtcp !== undefined || encrypted;
 
 /** RFC 7022 4.2: random, and the same for all streams of a recorder as long as it runs. */
 const CNAME = randomBytes(12).toString('base64');
@@ -83,7 +89,7 @@ export class RtcpReporter {
 
   onRtcp(packet: Uint8Array, arrivalMs: number, { address, port }: RemoteInfo, socket: Socket): void {
     this.#rtcpFrom = { socket, address, port };
-    if (this.#terms.srtcp) return;
+    if (isEncrypted(this.#terms)) return;
     for (const item of readRtcp(packet)) {
       if (item.type === 'sender-report') this.reception.senderReport(item.ssrc, item.ntpMiddle, arrivalMs);
       else {
@@ -98,7 +104,7 @@ export class RtcpReporter {
     if (nowMs < this.#nextAtMs) return;
     this.#nextAtMs = nowMs + randomised(this.#intervalMs);
     const to = this.#destination();
-    if (to === undefined) return;
+    if (to === undefined || (isEncrypted(this.#terms) && !this.#sender)) return;
     // RFC 3550 8.2: of two that chose one SSRC, one has to choose another.
     while (this.reception.has(this.#ssrc)) this.#ssrc = newSsrc();
     const report = writeReceiverReport(this.#ssrc, CNAME, this.reception.reportBlocks(nowMs));

@@ -22,6 +22,17 @@ describe('PortPool', () => {
     expect([pool.take(), pool.take(), pool.take()]).toEqual([20_002, 20_004, 20_000]);
   });
 
+  it('reserves a port of choice, and takes back none from outside its range', () => {
+    const pool = new PortPool({ min: 20_000, max: 20_005 });
+    pool.reserve(20_002);
+    pool.reserve(30_000);
+    expect([pool.take(), pool.take()]).toEqual([20_000, 20_004]);
+    pool.giveBack(30_000);
+    expect(pool.free).toBe(0);
+    pool.giveBack(20_002);
+    expect(pool.take()).toBe(20_002);
+  });
+
   it.each([
     { min: 20_001, max: 20_002 },
     { min: 20_004, max: 20_000 },
