@@ -71,6 +71,8 @@ export async function startRecorder(
     workers: mediaWorkers,
     address: environment.SIPREC_MEDIA_ADDRESS,
     portRange: { min: environment.SIPREC_RTP_PORT_MIN, max: environment.SIPREC_RTP_PORT_MAX },
+    portRestMs: environment.SIPREC_PORT_COOLDOWN_SECONDS * 1000,
+    maxStallMs: environment.SIPREC_MAX_STALL_MS,
     onWorkerExit: ({ streamIds, error }) => {
       mediaWorkers--;
       logger.fatal({ err: error, streams: streamIds.length, mediaWorkers }, 'media worker died');
@@ -80,6 +82,7 @@ export async function startRecorder(
   const freeSpoolBytes = rememberedFreeSpace(() => spool.freeBytes());
   const resources = async () => ({
     mediaWorkers,
+    mediaOverloaded: capture.isOverloaded(),
     freeRtpPortPairs: capture.freePorts(),
     freeSpoolBytes: await freeSpoolBytes(),
   });

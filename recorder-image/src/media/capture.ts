@@ -3,24 +3,27 @@
  * A stream is a pair of UDP sockets and the journal of what they receive.
  */
 import { type AddressRule, addressTest } from './address-rule.ts';
-import type {
-  CaptureService,
-  CaptureWorkerData,
-  StreamCounters,
-  StreamErrorEvent,
-} from './capture-worker.ts';
+import type { CaptureService, CaptureWorkerData, StreamErrorEvent } from './capture-worker.ts';
 import { NoPortsError, PortPool, type PortRange } from './port-pool.ts';
+import type { StreamCounters } from './received-stream.ts';
+import type { ReceiverKind } from './receivers/open-receiver.ts';
 import type { RtcpTerms } from './rtcp-reporter.ts';
 import { WorkerCallError, WorkerChannel, type WorkerExitedError } from './worker-channel.ts';
+import { isOverloaded, newPulse, type Pulse, packetsOf } from './worker-pulse.ts';
 
 export type { AddressRule } from './address-rule.ts';
 export { InvalidAddressRuleError } from './address-rule.ts';
-export type { StreamCounters, StreamErrorEvent, SystemError } from './capture-worker.ts';
+export type { StreamErrorEvent } from './capture-worker.ts';
 export { NoPortsError, type PortRange } from './port-pool.ts';
+export type { StreamCounters } from './received-stream.ts';
 export type { RtcpTerms } from './rtcp-reporter.ts';
+export type { SystemError } from './system-error.ts';
 export { WorkerCallError, WorkerExitedError } from './worker-channel.ts';
 
 const RTCP_INTERVAL_MS = 5000;
+const PORT_REST_MS = 30_000;
+/** With the flush after half a second, what is longer breaks the promise that a crash costs a second at most. */
+const MAX_STALL_MS = 500;
 
 /** What the SDP says of a stream. */
 export interface StreamTerms {
@@ -37,6 +40,12 @@ export interface CaptureOptions {
   portRange: PortRange;
   /** Between two receiver reports of a stream, on average. Default: the 5 s of RFC 3550 6.2. */
   rtcpIntervalMs?: number;
+  /** How workers take packets from the kernel. Default: `dgram`. */
+  receiver?: ReceiverKind;
+  /** Between two uses of a pair of ports. Default: 30 s. */
+  portRestMs?: number;
+  /** Packets that wait for longer are a sign that a worker cannot keep up. Default: 500 ms. */
+  maxStallMs?: number;
   /** A worker died, and with it these streams; their journals hold all but the last second. */
   onWorkerExit: (exit: { streamIds: number[]; error: WorkerExitedError }) => void;
   /** A stream's journal cannot be written any more, or a socket reports an error. Once for each. */
@@ -73,6 +82,7 @@ export class NoCaptureWorkerError extends Error {
 interface CaptureWorker {
   channel: WorkerChannel<CaptureService, StreamErrorEvent>;
   streamIds: Set<number>;
+  pulse: Pulse;
 }
 
 export class MediaCapture {
@@ -101,18 +111,23 @@ export class MediaCapture {
   private constructor(options: CaptureOptions) {
     if (!(options.workers >= 1)) throw new RangeError(`${options.workers} capture workers cannot receive`);
     this.#options = options;
-    this.#ports = new PortPool(options.portRange);
+    this.#ports = new PortPool(options.portRange, options.portRestMs ?? PORT_REST_MS);
     this.#workers = Array.from({ length: options.workers }, () => this.#startWorker());
   }
 
   #startWorker(): CaptureWorker {
+    const pulse = newPulse();
     const worker: CaptureWorker = {
       streamIds: new Set(),
+      pulse,
       channel: new WorkerChannel({
         script: 'capture-worker',
         workerData: {
+          receiver: this.#options.receiver ?? 'dgram',
           address: this.#options.address,
           rtcpIntervalMs: this.#options.rtcpIntervalMs ?? RTCP_INTERVAL_MS,
+          pulse,
+          maxStallMs: this.#maxStallMs,
         } satisfies CaptureWorkerData,
         onEvent: (event) => this.#options.onStreamError?.(event),
         onExit: (error) => this.#onWorkerExit(worker, error),
@@ -159,7 +174,7 @@ export class MediaCapture {
         return { streamId, rtpPort, rtcpPort: rtpPort + 1, receiveBufferBytes };
       } catch (error) {
         worker.streamIds.delete(streamId);
-        this.#ports.giveBack(rtpPort);
+        this.#ports.giveBackUnused(rtpPort);
         const portTaken = error instanceof WorkerCallError && error.code === 'EADDRINUSE';
         if (!portTaken) throw error;
       }
@@ -214,9 +229,23 @@ export class MediaCapture {
     );
   }
 
-  /** Pairs of ports that no stream uses. */
+  /** Pairs of ports that a stream could have now: those of finished ones rest for a while. */
   freePorts(): number {
     return this.#ports.free;
+  }
+
+  /** A worker cannot keep up, or could not some seconds ago: new streams would cost others their packets. */
+  isOverloaded(): boolean {
+    return this.#workers.some(({ pulse }) => isOverloaded(pulse, this.#maxStallMs));
+  }
+
+  /** Packets of any kind that the workers alive have taken in; a little behind. */
+  packets(): number {
+    return this.#workers.reduce((sum, { pulse }) => sum + packetsOf(pulse), 0);
+  }
+
+  get #maxStallMs(): number {
+    return this.#options.maxStallMs ?? MAX_STALL_MS;
   }
 
   /** Kills one of the workers, as a crash would. For drills. */
