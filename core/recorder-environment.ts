@@ -40,7 +40,11 @@ const variables = z.object({
   SIPREC_MEDIA_PUBLIC_ADDRESS: address.optional(),
   SIPREC_RTP_PORT_MIN: port.default(20_000),
   SIPREC_RTP_PORT_MAX: port.default(59_999),
+  /** Between two uses of a pair of RTP ports: SRCs send on for a while after a call's end. */
+  SIPREC_PORT_COOLDOWN_SECONDS: wholeNumber(0, 3_600).default(30),
   SIPREC_MEDIA_WORKERS: wholeNumber(1, 64).default(1),
+  /** Packets that wait for longer, for a slow disk or CPU, turn the recorder unhealthy. */
+  SIPREC_MAX_STALL_MS: wholeNumber(50, 60_000).default(500),
   SIPREC_HEALTH_ADDRESS: z.string().default('0.0.0.0'),
   SIPREC_HEALTH_PORT: port.default(8080),
   /** Seconds that running recordings are given to end by themselves when the recorder is stopped. */

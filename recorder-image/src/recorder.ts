@@ -77,6 +77,8 @@ export async function startRecorder(
     workers: environment.SIPREC_MEDIA_WORKERS,
     address: environment.SIPREC_MEDIA_ADDRESS,
     portRange: { min: environment.SIPREC_RTP_PORT_MIN, max: environment.SIPREC_RTP_PORT_MAX },
+    portRestMs: environment.SIPREC_PORT_COOLDOWN_SECONDS * 1000,
+    maxStallMs: environment.SIPREC_MAX_STALL_MS,
     onWorkerExit: ({ streamIds, error }) =>
       logger.fatal({ err: error, streams: streamIds.length }, 'media worker died'),
     onWorkerReplaced: ({ streams }) => logger.warn({ streams }, 'media worker replaced'),
@@ -85,6 +87,7 @@ export async function startRecorder(
   const freeSpoolBytes = rememberedFreeSpace(() => spool.freeBytes());
   const resources = async () => ({
     mediaWorkers: capture.workers,
+    mediaOverloaded: capture.isOverloaded(),
     freeRtpPortPairs: capture.freePorts(),
     freeSpoolBytes: await freeSpoolBytes(),
   });

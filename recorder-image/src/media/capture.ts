@@ -14,23 +14,31 @@ import type {
   CaptureService,
   CaptureWorkerData,
   OpenRequest,
-  StreamCounters,
   StreamErrorEvent,
   StreamEvent,
-  StreamSource,
 } from './capture-worker.ts';
 import { NoPortsError, PortPool, type PortRange } from './port-pool.ts';
+import type { StreamCounters } from './received-stream.ts';
+import type { ReceiverKind } from './receivers/open-receiver.ts';
 import type { RtcpTerms } from './rtcp-reporter.ts';
+import type { StreamSource } from './source-gate.ts';
 import { WorkerCallError, WorkerChannel, WorkerExitedError } from './worker-channel.ts';
+import { isOverloaded, newPulse, type Pulse, packetsOf } from './worker-pulse.ts';
 
 export type { AddressRule } from './address-rule.ts';
 export { InvalidAddressRuleError } from './address-rule.ts';
-export type { StreamCounters, StreamErrorEvent, StreamSource, SystemError } from './capture-worker.ts';
+export type { StreamErrorEvent } from './capture-worker.ts';
 export { NoPortsError, type PortRange } from './port-pool.ts';
+export type { StreamCounters } from './received-stream.ts';
 export type { RtcpTerms } from './rtcp-reporter.ts';
+export type { StreamSource } from './source-gate.ts';
+export type { SystemError } from './system-error.ts';
 export { WorkerCallError, WorkerExitedError } from './worker-channel.ts';
 
 const RTCP_INTERVAL_MS = 5000;
+const PORT_REST_MS = 30_000;
+/** With the flush after half a second, what is longer breaks the promise that a crash costs a second at most. */
+const MAX_STALL_MS = 500;
 
 /** A worker that lived shorter may die of something that is still there: its replacement waits, twice as long each time. */
 const SHORT_LIFE_MS = 10_000;
@@ -55,6 +63,12 @@ export interface CaptureOptions {
   portRange: PortRange;
   /** Between two receiver reports of a stream, on average. Default: the 5 s of RFC 3550 6.2. */
   rtcpIntervalMs?: number;
+  /** How workers take packets from the kernel. Default: `dgram`. */
+  receiver?: ReceiverKind;
+  /** Between two uses of a pair of ports. Default: 30 s. */
+  portRestMs?: number;
+  /** Packets that wait for longer are a sign that a worker cannot keep up. Default: 500 ms. */
+  maxStallMs?: number;
   /** A worker died; these streams go on in another one, less what came meanwhile and in the last second before. */
   onWorkerExit: (exit: { streamIds: number[]; error: WorkerExitedError }) => void;
   /** They receive again: so many, all that could be opened again. */
@@ -110,6 +124,7 @@ interface CaptureWorker {
   /** Those that it receives, or is to open. */
   streams: Set<Stream>;
   startedAt: number;
+  pulse: Pulse;
 }
 
 interface Stream {
@@ -152,19 +167,24 @@ export class MediaCapture {
   private constructor(options: CaptureOptions) {
     if (!(options.workers >= 1)) throw new RangeError(`${options.workers} capture workers cannot receive`);
     this.#options = options;
-    this.#ports = new PortPool(options.portRange);
+    this.#ports = new PortPool(options.portRange, options.portRestMs ?? PORT_REST_MS);
     this.#workers = Array.from({ length: options.workers }, () => this.#startWorker());
   }
 
   #startWorker(): CaptureWorker {
+    const pulse = newPulse();
     const worker: CaptureWorker = {
       streams: new Set(),
       startedAt: performance.now(),
+      pulse,
       channel: new WorkerChannel({
         script: 'capture-worker',
         workerData: {
+          receiver: this.#options.receiver ?? 'dgram',
           address: this.#options.address,
           rtcpIntervalMs: this.#options.rtcpIntervalMs ?? RTCP_INTERVAL_MS,
+          pulse,
+          maxStallMs: this.#maxStallMs,
         } satisfies CaptureWorkerData,
         onEvent: (event) => this.#onEvent(event),
         onExit: (error) => this.#onWorkerExit(worker, error),
@@ -251,7 +271,7 @@ export class MediaCapture {
       try {
         return await this.#open({ ...opening, rtpPort, knownSsrcs: [] }, opening.journalPath);
       } catch (error) {
-        this.#ports.giveBack(rtpPort);
+        this.#ports.giveBackUnused(rtpPort);
         const portTaken = error instanceof WorkerCallError && error.code === 'EADDRINUSE';
         if (!portTaken) throw error;
       }
@@ -360,9 +380,23 @@ export class MediaCapture {
     );
   }
 
-  /** Pairs of ports that no stream uses. */
+  /** Pairs of ports that a stream could have now: those of finished ones rest for a while. */
   freePorts(): number {
     return this.#ports.free;
+  }
+
+  /** A worker cannot keep up, or could not some seconds ago: new streams would cost others their packets. */
+  isOverloaded(): boolean {
+    return this.#workers.some(({ pulse }) => isOverloaded(pulse, this.#maxStallMs));
+  }
+
+  /** Packets of any kind that the workers alive have taken in; a little behind. */
+  packets(): number {
+    return this.#workers.reduce((sum, { pulse }) => sum + packetsOf(pulse), 0);
+  }
+
+  get #maxStallMs(): number {
+    return this.#options.maxStallMs ?? MAX_STALL_MS;
   }
 
   /** Kills one of the workers, as a crash would. For drills. */

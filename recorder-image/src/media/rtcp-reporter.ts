@@ -7,9 +7,9 @@
  */
 
 import { randomBytes, randomInt } from 'node:crypto';
-import type { RemoteInfo, Socket } from 'node:dgram';
 import ipaddr from 'ipaddr.js';
 import type { AnswerCrypto } from '../sdp/crypto.ts';
+import type { MediaSocket, Remote } from './receivers/receiver.ts';
 import { Reception } from './reception.ts';
 import { readRtcp, writeReceiverReport } from './rtcp.ts';
 import { payloadType } from './rtp.ts';
@@ -46,14 +46,14 @@ export class RtcpReporter {
   byeAt: number | undefined;
   reportsSent = 0;
   readonly #intervalMs: number;
-  readonly #socket: Socket;
+  readonly #socket: MediaSocket;
   readonly #onError: (error: Error) => void;
   #terms: RtcpTerms;
   #sender: SrtcpSender | undefined;
   #clockRates: ReadonlyMap<number, number>;
   #ssrc = newSsrc();
   #mediaAddress: string | undefined;
-  #rtcpFrom: { socket: Socket; address: string; port: number } | undefined;
+  #rtcpFrom: { socket: MediaSocket; remote: Remote } | undefined;
   #nextAtMs = Number.POSITIVE_INFINITY;
 
   /**
@@ -61,7 +61,7 @@ export class RtcpReporter {
    * @param socket the stream's RTCP socket
    * @param onError a report could not be sent
    */
-  constructor(intervalMs: number, socket: Socket, terms: RtcpTerms, onError: (error: Error) => void) {
+  constructor(intervalMs: number, socket: MediaSocket, terms: RtcpTerms, onError: (error: Error) => void) {
     this.#intervalMs = intervalMs;
     this.#socket = socket;
     this.#onError = onError;
@@ -80,15 +80,16 @@ export class RtcpReporter {
     this.#rtcpFrom = undefined;
   }
 
-  onRtp(packet: Uint8Array, arrivalMs: number, remote: RemoteInfo): void {
+  onRtp(packet: Uint8Array, arrivalMs: number, remote: Remote): void {
     // RFC 3550 6.2: the first one after half the interval.
     if (this.#mediaAddress === undefined) this.#nextAtMs = arrivalMs + randomised(this.#intervalMs) / 2;
     this.#mediaAddress = remote.address;
     this.reception.receive(packet, arrivalMs, this.#clockRates.get(payloadType(packet)));
   }
 
-  onRtcp(packet: Uint8Array, arrivalMs: number, { address, port }: RemoteInfo, socket: Socket): void {
-    this.#rtcpFrom = { socket, address, port };
+  /** @param packet the whole packet and nothing more */
+  onRtcp(packet: Uint8Array, arrivalMs: number, remote: Remote, socket: MediaSocket): void {
+    this.#rtcpFrom = { socket, remote };
     if (isEncrypted(this.#terms)) return;
     for (const item of readRtcp(packet)) {
       if (item.type === 'sender-report') this.reception.senderReport(item.ssrc, item.ntpMiddle, arrivalMs);
@@ -108,18 +109,18 @@ export class RtcpReporter {
     // RFC 3550 8.2: of two that chose one SSRC, one has to choose another.
     while (this.reception.has(this.#ssrc)) this.#ssrc = newSsrc();
     const report = writeReceiverReport(this.#ssrc, CNAME, this.reception.reportBlocks(nowMs));
-    to.socket.send(this.#sender?.protect(report) ?? report, to.port, to.address, (error) => {
+    to.socket.send(this.#sender?.protect(report) ?? report, to.remote, (error) => {
       if (error) this.#onError(error);
       else this.reportsSent++;
     });
   }
 
-  #destination(): { socket: Socket; address: string; port: number } | undefined {
+  #destination(): { socket: MediaSocket; remote: Remote } | undefined {
     const { peer } = this.#terms;
     const mediaAddress = this.#mediaAddress as string;
     if (this.#rtcpFrom !== undefined) return this.#rtcpFrom;
     if (peer === undefined || !isSameAddress(peer.address, mediaAddress)) return undefined;
-    return { socket: this.#socket, address: mediaAddress, port: peer.port };
+    return { socket: this.#socket, remote: { address: mediaAddress, port: peer.port } };
   }
 }
 

@@ -433,9 +433,10 @@ const rtcpTerms = (
 const isSending = (mLine: MLine): boolean =>
   chooseCodec(mLine) !== undefined && ['sendrecv', 'sendonly'].includes(mLine.direction);
 
-const toRecord = ({ foreignPackets, malformedPackets, writeError }: StreamCounters) => ({
+const toRecord = ({ foreignPackets, malformedPackets, drops, writeError }: StreamCounters) => ({
   foreignPackets,
   malformedPackets,
+  ...(drops && { drops: [...drops] }),
   ...(writeError && { writeError: `${writeError.code}: ${writeError.message}` }),
 });
 
