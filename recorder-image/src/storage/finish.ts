@@ -15,15 +15,15 @@ import {
   parseManifest,
 } from '../../../core/manifest.ts';
 import { assembleInWorker } from '../media/assemble.ts';
-import type { ProtectionPeriod } from '../media/decrypt-journal.ts';
 import { chooseCodec } from '../sdp/codecs.ts';
-import { chooseCrypto } from '../sdp/crypto.ts';
 import { type MLine, readOffer } from '../sdp/offer.ts';
 import { participantsFromHeaders } from '../siprec/headers.ts';
 import { readMetadata } from '../siprec/metadata.ts';
 import type { SessionMessage } from '../siprec/timeline.ts';
 import { buildManifest, journalsOf } from './manifest-builder.ts';
+import { protectionOf } from './protection.ts';
 import { eventsOf, readSessionRecord, type SessionRecord } from './session-record.ts';
+import type { SpoolKeys } from './spool-keys.ts';
 import { type UploadTarget, uploadRecording } from './uploader.ts';
 
 const AUDIO_FILE = 'audio.wav';
@@ -31,6 +31,8 @@ const AUDIO_FILE = 'audio.wav';
 export interface FinishDependencies {
   target: UploadTarget;
   recorderVersion: string;
+  /** Open what the spool holds sealed. */
+  keys?: SpoolKeys;
 }
 
 /**
@@ -40,9 +42,9 @@ export interface FinishDependencies {
  */
 export async function finishRecording(
   directory: string,
-  { target, recorderVersion }: FinishDependencies,
+  { target, recorderVersion, keys }: FinishDependencies,
 ): Promise<Manifest | undefined> {
-  const manifest = (await readFinished(directory)) ?? (await describe(directory, recorderVersion));
+  const manifest = (await readFinished(directory)) ?? (await describe(directory, recorderVersion, keys));
   if (manifest) {
     const { bytes, sha256 } = await measure(join(directory, MANIFEST_FILE));
     await uploadRecording(target, directory, manifest, { bytes, sha256 });
@@ -63,16 +65,20 @@ async function readFinished(directory: string): Promise<Manifest | undefined> {
   }
 }
 
-async function describe(directory: string, recorderVersion: string): Promise<Manifest | undefined> {
-  const record = await readSessionRecord(directory);
+async function describe(
+  directory: string,
+  recorderVersion: string,
+  keys: SpoolKeys | undefined,
+): Promise<Manifest | undefined> {
+  const record = await readSessionRecord(directory, keys);
   const journals = journalsOf(record).filter(({ journal }) => existsSync(join(directory, journal)));
   const { audio, streams } = await assembleInWorker({
-    streams: journals.map(({ journal, label, mLine, codecs, telephoneEvents }) => ({
+    streams: journals.map(({ journal, label, mLine, codecs, telephoneEvents, decrypted }) => ({
       label,
       journalPath: join(directory, journal),
       codecs,
       telephoneEvents,
-      protection: protectionOf(record, mLine),
+      protection: decrypted ? undefined : protectionOf(record, mLine),
     })),
     outPath: join(directory, AUDIO_FILE),
     maskDigits: record.opened.maskDigits ?? false,
@@ -120,16 +126,6 @@ async function readMessages(directory: string, record: SessionRecord): Promise<S
   const { partyHeaders } = record.opened;
   if (first && !first.metadata && partyHeaders) first.metadata = participantsFromHeaders(partyHeaders);
   return messages;
-}
-
-/** What the SRC's offers said of a stream's encryption; undefined if it never was encrypted. */
-function protectionOf(record: SessionRecord, mLine: number): ProtectionPeriod[] | undefined {
-  const periods = eventsOf(record, 'offer').map(({ at, sdp }): ProtectionPeriod => {
-    const offered = readOffer(sdp).mLines[mLine];
-    const keying = offered && chooseCrypto(offered);
-    return { fromMs: Date.parse(at), ...(keying && { keying }) };
-  });
-  return periods.some(({ keying }) => keying) ? periods : undefined;
 }
 
 /** An m-line that was refused carries nobody's voice. */

@@ -32,6 +32,8 @@ export interface RecordedJournal {
   label: string;
   codecs: Map<number, CodecName>;
   telephoneEvents: Map<number, number>;
+  /** The journal is in clear, whatever the stream came under. */
+  decrypted: boolean;
 }
 
 export interface ManifestInput {
@@ -49,13 +51,17 @@ export interface ManifestInput {
 /** The journals of a session record, in the order in which their streams appeared: the channels of the audio. */
 export function journalsOf(record: SessionRecord): RecordedJournal[] {
   const journals = new Map<string, RecordedJournal>();
-  for (const { journal, mLine, label, codecs, telephoneEvents = {} } of eventsOf(record, 'stream')) {
+  for (const { journal, mLine, label, codecs, telephoneEvents = {}, decrypted = false } of eventsOf(
+    record,
+    'stream',
+  )) {
     const known = journals.get(journal) ?? {
       journal,
       mLine,
       label,
       codecs: new Map(),
       telephoneEvents: new Map(),
+      decrypted,
     };
     for (const [type, codec] of Object.entries(codecs)) known.codecs.set(Number(type), codec);
     for (const [type, clockRate] of Object.entries(telephoneEvents))
