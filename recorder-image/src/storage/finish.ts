@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { open, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   InvalidManifestError,
@@ -14,12 +14,13 @@ import {
   type ManifestFile,
   parseManifest,
 } from '../../../core/manifest.ts';
-import { assembleInWorker } from '../media/assemble.ts';
+import { type AssembledStream, assembleInWorker } from '../media/assemble.ts';
 import { chooseCodec } from '../sdp/codecs.ts';
 import { type MLine, readOffer } from '../sdp/offer.ts';
 import { participantsFromHeaders } from '../siprec/headers.ts';
 import { readMetadata } from '../siprec/metadata.ts';
 import type { SessionMessage } from '../siprec/timeline.ts';
+import { segmentsOf } from './journal-files.ts';
 import { buildManifest, journalsOf } from './manifest-builder.ts';
 import { protectionOf } from './protection.ts';
 import { eventsOf, readSessionRecord, type SessionRecord } from './session-record.ts';
@@ -71,11 +72,15 @@ async function describe(
   keys: SpoolKeys | undefined,
 ): Promise<Manifest | undefined> {
   const record = await readSessionRecord(directory, keys);
-  const journals = journalsOf(record).filter(({ journal }) => existsSync(join(directory, journal)));
+  const names = await readdir(directory);
+  const journals = journalsOf(record)
+    .map((journal) => ({ ...journal, segments: segmentsOf(names, journal.journal) }))
+    .filter(({ segments }) => segments.length > 0);
   const { audio, streams } = await assembleInWorker({
-    streams: journals.map(({ journal, label, mLine, codecs, telephoneEvents, decrypted }) => ({
+    streams: journals.map(({ segments, label, mLine, openedAtMs, codecs, telephoneEvents, decrypted }) => ({
       label,
-      journalPath: join(directory, journal),
+      journalPaths: segments.map((segment) => join(directory, segment)),
+      openedAtMs,
       codecs,
       telephoneEvents,
       protection: decrypted ? undefined : protectionOf(record, mLine),
@@ -94,8 +99,9 @@ async function describe(
     })),
     // What is not in the audio must not be lost with the spool.
     ...journals
-      .filter((_, i) => streams[i]?.undecoded !== undefined)
-      .map(({ journal }) => toFile(directory, journal, 'journal', 'application/octet-stream')),
+      .filter((_, i) => streams[i] && isMissingFromAudio(streams[i]))
+      .flatMap(({ segments }) => segments)
+      .map((segment) => toFile(directory, segment, 'journal', 'application/octet-stream')),
   ]);
   const manifest = buildManifest({
     record,
@@ -109,6 +115,10 @@ async function describe(
   await writeDurably(join(directory, MANIFEST_FILE), JSON.stringify(manifest, null, 2));
   return manifest;
 }
+
+/** What could not be decoded, or read, others may yet make something of. */
+const isMissingFromAudio = ({ undecoded, gaps }: AssembledStream): boolean =>
+  undecoded !== undefined || gaps.some(({ cause }) => cause === 'undecoded');
 
 /** The requests of the session that brought an offer, metadata or both; those of one request have the same time. */
 async function readMessages(directory: string, record: SessionRecord): Promise<SessionMessage[]> {
