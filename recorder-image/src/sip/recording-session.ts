@@ -15,7 +15,12 @@ import {
   type SdpOffer,
   streamLabels,
 } from '../sdp/offer.ts';
-import { type Ending, type SessionEventOf, STREAM_NOT_RECORDED } from '../storage/session-record.ts';
+import {
+  type Ending,
+  type SessionEvent,
+  type SessionEventOf,
+  STREAM_NOT_RECORDED,
+} from '../storage/session-record.ts';
 import type { Spool, SpoolEntry } from '../storage/spool.ts';
 import type { SessionBody } from './session-body.ts';
 
@@ -46,6 +51,14 @@ export interface RecordingSessionDependencies {
   mediaAddress: string;
   now: () => Date;
   logger: Logger;
+}
+
+/** What a recording leaves behind. */
+export interface ClosedSession {
+  /** Of the spool. */
+  directory: string;
+  /** Events that the disk did not take: the session record lacks them. */
+  unwritten: SessionEvent[];
 }
 
 export interface SessionOpening {
@@ -87,7 +100,7 @@ export class RecordingSession {
   #offering = false;
   /** When a stream was last heard, or RTP was first expected; milliseconds since the epoch. */
   #heardAt: number;
-  #closing: Promise<string | undefined> | undefined;
+  #closing: Promise<ClosedSession | undefined> | undefined;
   /** In-dialog requests are worked off one after the other, in the order of their arrival. */
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -158,6 +171,11 @@ export class RecordingSession {
     return !this.#offer.mLines.some((mLine) => isSending(mLine) && !(mLine.held && this.#hasHadAddress));
   }
 
+  /** Whether a stream of the capture is one of this recording. */
+  has(streamId: number): boolean {
+    return [...this.#streams.values(), ...this.#removed].some((stream) => stream.streamId === streamId);
+  }
+
   /** Takes note of when the streams were last heard. */
   heard(counters: ReadonlyMap<number, StreamCounters>): void {
     const streams = [...this.#streams.values(), ...this.#removed];
@@ -219,18 +237,21 @@ export class RecordingSession {
 
   /**
    * Ends the recording: streams closed, journals complete, the end written down if the disk takes it.
-   * @returns the spool directory to finish; undefined if an earlier call has it
+   * @returns what is to be finished; undefined if an earlier call has it
    */
-  close(endedBy: Ending): Promise<string | undefined> {
+  close(endedBy: Ending): Promise<ClosedSession | undefined> {
     if (this.#closing) return this.#closing.then(() => undefined);
     const at = this.#now();
     this.#closing = this.#tail.then(async () => {
       const counters = await this.#closeStreams();
-      await this.#entry.append({ type: 'closed', at, endedBy, counters }).catch((error) => {
+      const closed: SessionEvent = { type: 'closed', at, endedBy, counters };
+      const unwritten: SessionEvent[] = [];
+      await this.#entry.append(closed).catch((error) => {
         this.#dependencies.logger.error({ err: error, recordingId: this.id }, 'end not written down');
+        unwritten.push(closed);
       });
       await this.#entry.close();
-      return this.#entry.directory;
+      return { directory: this.#entry.directory, unwritten };
     });
     return this.#closing;
   }
