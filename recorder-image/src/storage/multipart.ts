@@ -128,9 +128,9 @@ export async function uploadInParts(
   await goOn(upload, new Map());
 
   async function goOn(upload: BegunUpload, confirmed: ReadonlyMap<number, CompletedPart>): Promise<void> {
-    const parts = await inParallel(digested.parts, parallel, async (part, signal) => {
+    const parts = await inParallel(digested.parts, parallel, async (part) => {
       const there = confirmed.get(part.number);
-      return there?.ChecksumSHA256 === part.sha256 ? there : sendPart(s3, upload, file.path, part, signal);
+      return there?.ChecksumSHA256 === part.sha256 ? there : sendPart(s3, upload, file.path, part);
     });
     await complete(s3, upload, digested, parts);
     await begun.complete(upload);
@@ -152,7 +152,6 @@ async function sendPart(
   { bucket, key, uploadId }: BegunUpload,
   path: string,
   { number, start, bytes, sha256 }: FilePart,
-  signal: AbortSignal,
 ): Promise<CompletedPart> {
   const content = createReadStream(path, { start, end: start + bytes - 1 });
   try {
@@ -166,7 +165,6 @@ async function sendPart(
         ContentLength: bytes,
         ChecksumSHA256: sha256,
       }),
-      { abortSignal: signal },
     );
     return { PartNumber: number, ETag, ChecksumSHA256: sha256 };
   } finally {
@@ -214,29 +212,27 @@ export async function abortUpload(s3: S3Client, { bucket, key, uploadId }: Begun
 /**
  * Works on a few items at once.
  * @returns the results in the order of the items
- * @throws the first error, once nothing is in work any more; the others have been told to give up by their signal
+ * @throws the first error, once nothing is in work any more: what the others achieve is kept
  */
 async function inParallel<Item, Result>(
   items: readonly Item[],
   limit: number,
-  work: (item: Item, signal: AbortSignal) => Promise<Result>,
+  work: (item: Item) => Promise<Result>,
 ): Promise<Result[]> {
   const results: Result[] = [];
-  const failed = new AbortController();
-  let firstError: unknown;
+  const errors: unknown[] = [];
   const rest = items.entries();
   const worker = async () => {
     for (const [index, item] of rest) {
-      if (failed.signal.aborted) return;
+      if (errors.length > 0) return;
       try {
-        results[index] = await work(item, failed.signal);
+        results[index] = await work(item);
       } catch (error) {
-        if (!failed.signal.aborted) firstError = error;
-        failed.abort();
+        errors.push(error);
       }
     }
   };
   await Promise.all(Array.from({ length: limit }, worker));
-  if (failed.signal.aborted) throw firstError;
+  if (errors.length > 0) throw errors[0];
   return results;
 }
