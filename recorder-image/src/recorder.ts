@@ -7,7 +7,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { rememberedFreeSpace } from './health/free-space.ts';
 import { shortages, unhealthyReasons } from './health/health.ts';
 import { startHealthServer } from './health/health-server.ts';
-import { MediaCapture } from './media/capture.ts';
+import { chooseReceiver, MediaCapture } from './media/capture.ts';
 import { connectSipServer } from './sip/sip-server.ts';
 import { Srs } from './sip/srs.ts';
 import { Finisher, type RetryDelays } from './storage/finisher.ts';
@@ -67,10 +67,13 @@ export async function startRecorder(
     retryDelays,
   );
   let mediaWorkers = environment.SIPREC_MEDIA_WORKERS;
+  const { receiver, why } = chooseReceiver(environment.SIPREC_MEDIA_RECEIVER);
+  logger.info({ receiver, why }, 'media receiver');
   const capture = await MediaCapture.start({
     workers: mediaWorkers,
     address: environment.SIPREC_MEDIA_ADDRESS,
     portRange: { min: environment.SIPREC_RTP_PORT_MIN, max: environment.SIPREC_RTP_PORT_MAX },
+    receiver,
     portRestMs: environment.SIPREC_PORT_COOLDOWN_SECONDS * 1000,
     maxStallMs: environment.SIPREC_MAX_STALL_MS,
     onWorkerExit: ({ streamIds, error }) => {

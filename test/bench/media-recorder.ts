@@ -1,9 +1,9 @@
 /**
  * The recorder's media part in a process of its own, for `media.ts`: a real MediaCapture with one worker, which journals
- * into the folder of the first argument. Each message from the parent is answered with one.
+ * into the folder of the second argument. Each message from the parent is answered with one.
  */
 import { join } from 'node:path';
-import { MediaCapture } from '../../recorder-image/src/media/capture.ts';
+import { MediaCapture, type ReceiverKind } from '../../recorder-image/src/media/capture.ts';
 
 /** One number: open so many streams. */
 export type MediaRequest = { open: number } | { sample: true } | { finish: true };
@@ -25,10 +25,11 @@ export interface MediaResult {
 export type MediaAnswer = { ports: number[] } | MediaSample | MediaResult;
 
 const HOST = '127.0.0.1';
-const [directory = '', minPort = '', maxPort = ''] = process.argv.slice(2);
+const [receiver, directory = '', minPort = '', maxPort = ''] = process.argv.slice(2);
 
 const capture = await MediaCapture.start({
   workers: 1,
+  receiver: receiver as ReceiverKind,
   address: HOST,
   portRange: { min: Number(minPort), max: Number(maxPort) },
   onWorkerExit: ({ error }) => {

@@ -1,5 +1,5 @@
 /**
- * What receiving media costs: `npm run bench:media -- [--seconds N] [--receiver dgram] [--quick]`.
+ * What receiving media costs: `npm run bench:media -- [--seconds N] [--receiver native|dgram] [--quick]`.
  *
  * Two-stream G.711 calls (172 bytes every 20 ms to each of two ports) are sent from core 0 by a C generator to the real
  * media worker on core 1, which journals them. Beside it, in the same run and measured alike, a C receiver (epoll and
@@ -17,6 +17,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { refreshDevelopmentAddon } from '../../recorder-image/native/build.ts';
+import { chooseReceiver } from '../../recorder-image/src/media/capture.ts';
 import {
   type BenchReceiver,
   killReceivers,
@@ -60,19 +62,26 @@ interface Measurement {
   senderLate: boolean;
 }
 
-const { seconds, quick } = readArguments();
+const { seconds, quick, receiver } = readArguments();
 
 function readArguments() {
   const { values } = parseArgs({
     options: {
       seconds: { type: 'string' },
+      receiver: { type: 'string', default: 'auto' },
       quick: { type: 'boolean', default: false },
     },
   });
   const asked = Number(values.seconds ?? (values.quick ? 2 : 10));
   if (!Number.isInteger(asked) || asked < 1)
     throw new RangeError(`bench: --seconds must be a whole number: ${values.seconds}`);
-  return { ...values, seconds: asked };
+  const wishes = ['auto', 'native', 'dgram'] as const;
+  const wish = wishes.find((one) => one === values.receiver);
+  if (wish === undefined)
+    throw new RangeError(`bench: --receiver must be one of ${wishes.join(', ')}: ${values.receiver}`);
+  const notBuilt = wish === 'dgram' ? undefined : refreshDevelopmentAddon();
+  if (notBuilt) console.log(notBuilt);
+  return { ...values, seconds: asked, ...chooseReceiver(wish) };
 }
 
 const has = (command: string): boolean => {
@@ -133,18 +142,18 @@ async function measure(
   const journals = join(tools.directory, 'journals');
   mkdirSync(journals);
   try {
-    const receiver = await start(journals);
-    const before = await receiver.sample();
+    const started = await start(journals);
+    const before = await started.sample();
     const startedAtMs = monotonicMs();
-    const { sent, tookSeconds, lastAtMs } = await generate(tools, receiver.ports, durationSeconds);
-    let after = await receiver.sample();
+    const { sent, tookSeconds, lastAtMs } = await generate(tools, started.ports, durationSeconds);
+    let after = await started.sample();
     let sampledAtMs = monotonicMs();
     while (after.packets < sent && sampledAtMs < lastAtMs + GIVE_UP_MS) {
       await pause(10);
-      after = await receiver.sample();
+      after = await started.sample();
       sampledAtMs = monotonicMs();
     }
-    const { rtpPackets, dropped } = await receiver.finish();
+    const { rtpPackets, dropped } = await started.finish();
     const cpuSeconds = after.cpuSeconds - before.cpuSeconds;
     return {
       calls,
@@ -154,7 +163,7 @@ async function measure(
       drainMs: Math.max(0, sampledAtMs - lastAtMs),
       usPerPacket: (cpuSeconds * 1e6) / after.packets,
       cpuShare: cpuSeconds / ((sampledAtMs - startedAtMs) / 1000),
-      bytesPerCall: (after.rssBytes - receiver.rssBytesBefore) / calls,
+      bytesPerCall: (after.rssBytes - started.rssBytesBefore) / calls,
       senderLate: tookSeconds > durationSeconds * 1.01,
     };
   } finally {
@@ -167,8 +176,8 @@ const keptUp = ({ sent, stored, drainMs, senderLate }: Measurement): boolean =>
 
 const lossPercent = ({ sent, stored }: Measurement): number => (100 * (sent - stored)) / sent;
 
-const COLUMNS: [heading: string, value: (measurement: Measurement, receiver: string) => string][] = [
-  ['receiver', (_, receiver) => receiver],
+const COLUMNS: [heading: string, value: (measurement: Measurement, name: string) => string][] = [
+  ['receiver', (_, name) => name],
   ['calls', ({ calls }) => String(calls)],
   ['packets/s', ({ calls }) => String(calls * 100)],
   ['us/packet', ({ usPerPacket }) => usPerPacket.toFixed(2)],
@@ -182,8 +191,8 @@ const COLUMNS: [heading: string, value: (measurement: Measurement, receiver: str
 
 const printRow = (cells: string[]): void => console.log(cells.map((cell) => cell.padStart(11)).join(' '));
 
-function printed(receiver: string, measurement: Measurement): Measurement {
-  printRow(COLUMNS.map(([, value]) => value(measurement, receiver)));
+function printed(name: string, measurement: Measurement): Measurement {
+  printRow(COLUMNS.map(([, value]) => value(measurement, name)));
   return measurement;
 }
 
@@ -216,8 +225,9 @@ async function run(tools: Tools): Promise<void> {
   if (!canPin) console.log('nothing is pinned to a core: there is no taskset, or only one core');
   const tryRecorder = async (calls: number, durationSeconds: number) => {
     const processes = recorderProcesses(2 * calls, openFilesLimit);
-    const start = (directory: string) => startRecorder({ directory, streams: 2 * calls, pin, processes });
-    return printed('dgram', await measure(tools, start, calls, durationSeconds));
+    const start = (directory: string) =>
+      startRecorder({ receiver, directory, streams: 2 * calls, pin, processes });
+    return printed(receiver, await measure(tools, start, calls, durationSeconds));
   };
   const tryFloor = async (calls: number, program: string) => {
     const start = (directory: string) => startFloor({ directory, streams: 2 * calls, pin }, program);
@@ -242,7 +252,7 @@ async function run(tools: Tools): Promise<void> {
   console.log(
     JSON.stringify({
       bench: 'media',
-      receiver: 'dgram',
+      receiver,
       callsPerCore: most && keptUp(most) ? most.calls : 0,
       usPerPacket: rounded(usPerPacket),
       floorUsPerPacket: floorUsPerPacket && rounded(floorUsPerPacket),

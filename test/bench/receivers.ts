@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { ReceiverKind } from '../../recorder-image/src/media/capture.ts';
 import type { MediaAnswer, MediaRequest, MediaResult, MediaSample } from './media-recorder.ts';
 
 /** Receives on one core, and tells what it did. */
@@ -37,7 +38,7 @@ export const recorderProcesses = (streams: number, openFilesLimit: number): numb
 
 /** The real thing. @param processes that share the core; more than one only where one may not open as many files */
 export async function startRecorder(
-  options: BenchReceiverOptions & { processes: number },
+  options: BenchReceiverOptions & { receiver: ReceiverKind; processes: number },
 ): Promise<BenchReceiver> {
   const { processes, streams } = options;
   const span = 2 * Math.floor((LAST_PORT + 1 - FIRST_PORT) / processes / 2);
@@ -71,12 +72,15 @@ export async function startRecorder(
 }
 
 async function startRecorderProcess(
-  { directory, streams, pin }: BenchReceiverOptions,
+  { receiver, directory, streams, pin }: BenchReceiverOptions & { receiver: ReceiverKind },
   minPort: number,
   maxPort: number,
 ): Promise<BenchReceiver> {
   const script = join(import.meta.dirname, 'media-recorder.ts');
-  const child = start([...pin, process.execPath, script, directory, `${minPort}`, `${maxPort}`]);
+  const child = start([
+    ...[...pin, process.execPath, script],
+    ...[receiver, directory, `${minPort}`, `${maxPort}`],
+  ]);
   const death = died(child);
   const answer = async () => (await Promise.race([once(child, 'message'), death]))[0] as MediaAnswer;
   const ask = (request: MediaRequest) => {

@@ -16,6 +16,7 @@ export { InvalidAddressRuleError } from './address-rule.ts';
 export type { StreamErrorEvent } from './capture-worker.ts';
 export { NoPortsError, type PortRange } from './port-pool.ts';
 export type { StreamCounters } from './received-stream.ts';
+export { chooseReceiver, type ReceiverKind } from './receivers/open-receiver.ts';
 export type { RtcpTerms } from './rtcp-reporter.ts';
 export type { SystemError } from './system-error.ts';
 export { WorkerCallError, WorkerExitedError } from './worker-channel.ts';
