@@ -63,6 +63,8 @@ const variables = z.object({
   /** Between two uses of a pair of RTP ports: SRCs send on for a while after a call's end. */
   SIPREC_PORT_COOLDOWN_SECONDS: wholeNumber(0, 3_600).default(30),
   SIPREC_MEDIA_WORKERS: wholeNumber(1, 64).default(1),
+  /** How workers take packets from the kernel: by the compiled addon, or by Node alone; `auto`: the first where it is. */
+  SIPREC_MEDIA_RECEIVER: z.enum(['auto', 'native', 'dgram']).default('auto'),
   /** Packets that wait for longer, for a slow disk or CPU, turn the recorder unhealthy. */
   SIPREC_MAX_STALL_MS: wholeNumber(50, 60_000).default(500),
   SIPREC_HEALTH_ADDRESS: z.string().default('0.0.0.0'),

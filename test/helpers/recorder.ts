@@ -38,6 +38,13 @@ export interface RecorderOptions {
   variables?: RecorderVariables;
 }
 
+export interface RecorderProcessOptions extends RecorderOptions {
+  /** Default: `main.ts` of the sources. */
+  main?: string;
+  /** Besides the recorder's own variables. */
+  env?: NodeJS.ProcessEnv;
+}
+
 export interface TestRecorder {
   sipServer: SipServer;
   spool: string;
@@ -144,15 +151,15 @@ export interface RecorderProcess extends TestRecorder {
   kill(): Promise<void>;
 }
 
-/** A process of its own, from `main.ts`; ready for calls when it resolves. */
-export async function startRecorderProcess(options: RecorderOptions = {}): Promise<RecorderProcess> {
+/** A process of its own; ready for calls when it resolves. */
+export async function startRecorderProcess(options: RecorderProcessOptions = {}): Promise<RecorderProcess> {
   const { sipServer, spool, variables, dispose } = await surround(options);
   const logs = new LogLines();
   const folder = mkdtempSync(join(tmpdir(), 'siprec-ha-log-'));
   const child = await startChild<number>({
     name: 'recorder',
-    command: nodeProgram(MAIN),
-    env: { ...process.env, ...variables },
+    command: nodeProgram(options.main ?? MAIN),
+    env: { ...process.env, ...options.env, ...variables },
     logFile: join(folder, 'recorder.log'),
     ready: (line) => {
       logs.add(line);

@@ -31,6 +31,7 @@ export { InvalidAddressRuleError } from './address-rule.ts';
 export type { StreamErrorEvent } from './capture-worker.ts';
 export { NoPortsError, type PortRange } from './port-pool.ts';
 export type { StreamCounters } from './received-stream.ts';
+export { chooseReceiver, type ReceiverKind } from './receivers/open-receiver.ts';
 export type { RtcpTerms } from './rtcp-reporter.ts';
 export type { StreamSource } from './source-gate.ts';
 export type { SystemError } from './system-error.ts';
