@@ -257,7 +257,7 @@ describe('the truth about what is missing', () => {
     const { manifest, files } = await bucket.of(recorder, call);
     expect(manifest).toMatchObject({
       status: 'partial',
-      statusReasons: [expect.stringMatching(/^no RTP on stream 1: this leg is silent, \d+ ms$/)],
+      statusReasons: ['no RTP on stream 1'],
     });
     expect(manifest.audio).toBeUndefined();
     expect([...files.keys()]).toEqual(['metadata-1.xml']);
