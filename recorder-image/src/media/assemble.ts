@@ -28,7 +28,7 @@ import type { DtmfDigit } from './telephone-event.ts';
 import { samplesOfTicks, TICK_RATE, TICKS_PER_MS } from './ticks.ts';
 import { MAX_UNLISTED_GAP, type PlacedAudio, StreamTimeline } from './timeline.ts';
 import { upsampler } from './upsample.ts';
-import { assertWavFits, frameBytes, type WavEncoding, type WavFormat } from './wav.ts';
+import type { WavEncoding, WavFormat } from './wav.ts';
 
 export { assembleInWorker } from './assemble-in-worker.ts';
 export type { DtmfDigit } from './telephone-event.ts';
@@ -184,7 +184,6 @@ async function writeFile(
 ): Promise<AssembledAudio | undefined> {
   const format = formatOf(surveys);
   const length = samplesOfTicks(end - start, format.sampleRate);
-  assertWavFits(format, length * frameBytes(format));
   const tracks = job.streams.flatMap((stream, channel) =>
     Array.from((surveys[channel] as Survey).codecs, (codec): Track => {
       const { clock } = surveys[channel] as Survey;
