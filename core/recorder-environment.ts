@@ -36,8 +36,8 @@ const variables = z.object({
   /** Directory of journals and finished files that are not yet safe in S3. */
   SIPREC_SPOOL: text,
   /**
-   * MiB of the spool's disk: with less free, no call is taken; with less than half of it, the recordings that run are ended,
-   * and the rest is the room to finish them.
+   * MiB of the spool's disk: with no more free, no call is taken; with less than half of it, the recordings that run are
+   * ended, and the rest is the room to finish them. 0 keeps nothing free.
    */
   SIPREC_SPOOL_RESERVE_MB: wholeNumber(0, 1_000_000).default(256),
   /** Local address that RTP sockets are bound to, and the one that answers name. */

@@ -30,7 +30,7 @@ type Checks<Facts> = readonly [isBad: (facts: Facts) => boolean, reason: string]
 const RESOURCE_CHECKS: Checks<Resources> = [
   [({ mediaWorkers }) => mediaWorkers === 0, 'media-workers-gone'],
   [({ freeRtpPortPairs }) => freeRtpPortPairs < MIN_FREE_PORT_PAIRS, 'rtp-ports-short'],
-  [({ freeSpoolBytes, spoolReserveBytes }) => freeSpoolBytes < spoolReserveBytes, 'disk-full'],
+  [({ freeSpoolBytes, spoolReserveBytes }) => freeSpoolBytes <= spoolReserveBytes, 'disk-full'],
 ];
 
 const CHECKS: Checks<LocalFacts> = [

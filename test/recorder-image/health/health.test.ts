@@ -11,7 +11,7 @@ const WELL: LocalFacts = {
   full: false,
   mediaWorkers: 1,
   freeRtpPortPairs: 2,
-  freeSpoolBytes: 64 * 1024 * 1024,
+  freeSpoolBytes: 64 * 1024 * 1024 + 1,
   spoolReserveBytes: 64 * 1024 * 1024,
   spoolIsFilling: false,
 };
@@ -35,7 +35,7 @@ describe('reasons against new calls', () => {
   it.each<[string, Partial<LocalFacts>]>([
     ['media-workers-gone', { mediaWorkers: 0 }],
     ['rtp-ports-short', { freeRtpPortPairs: 1 }],
-    ['disk-full', { freeSpoolBytes: 64 * 1024 * 1024 - 1 }],
+    ['disk-full', { freeSpoolBytes: 64 * 1024 * 1024 }],
   ])('%s, which is a shortage', (reason, facts) => {
     expect(unhealthyReasons({ ...WELL, ...facts })).toEqual([reason]);
     expect(shortages({ ...WELL, ...facts })).toEqual([reason]);

@@ -21,8 +21,8 @@ function setUp({ active = 3 } = {}) {
 }
 
 it.each([
-  [100, false, 0],
-  [99, true, 0],
+  [101, false, 0],
+  [100, true, 0],
   [50, true, 0],
   [49, true, 1],
   [0, true, 1],
