@@ -51,8 +51,8 @@ const variables = z.object({
       'write base64 of 32 random bytes, such as of `openssl rand -base64 32`',
     ),
   /**
-   * MiB of the spool's disk: with less free, no call is taken; with less than half of it, the recordings that run are ended,
-   * and the rest is the room to finish them.
+   * MiB of the spool's disk: with no more free, no call is taken; with less than half of it, the recordings that run are
+   * ended, and the rest is the room to finish them. 0 keeps nothing free.
    */
   SIPREC_SPOOL_RESERVE_MB: wholeNumber(0, 1_000_000).default(256),
   /** Local address that RTP sockets are bound to, and the one that answers name. */
