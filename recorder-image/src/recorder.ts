@@ -82,6 +82,7 @@ export async function startRecorder(
     },
     onStreamError: ({ streamId, kind, error }) => logger.error({ streamId, kind, error }, 'stream error'),
   });
+  if (capture.warning) logger.warn({ receiver }, capture.warning);
   const freeSpoolBytes = rememberedFreeSpace(() => spool.freeBytes());
   const resources = async () => ({
     mediaWorkers,
