@@ -111,6 +111,7 @@ export async function startRecorder(
       if (kind === 'write' && DISK_FULL.includes(error.code)) void srs.endStream(streamId, 'disk-full');
     },
   });
+  if (capture.warning) logger.warn({ receiver }, capture.warning);
   const spoolReserveBytes = environment.SIPREC_SPOOL_RESERVE_MB * MIB;
   const forecast = new FillForecast(terms);
   const freeSpoolBytes = rememberedFreeSpace(async () => {

@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, readFileSync, statSync } from 'node:fs'
 import { watch } from 'node:fs/promises';
 import {
   InvalidAddressRuleError,
+  type MediaCapture,
   NoCaptureWorkerError,
   NoPortsError,
   type StreamErrorEvent,
@@ -10,6 +11,7 @@ import {
   WorkerCallError,
 } from '../../../recorder-image/src/media/capture.ts';
 import { JournalReader, MAX_PACKET_BYTES } from '../../../recorder-image/src/media/journal.ts';
+import { until } from '../../helpers/until.ts';
 import { LOOPBACK, useCapture, withEachReceiver } from './capture-support.ts';
 import { rtcpPacket, rtpPacket, useTemporaryDirectory } from './support.ts';
 
@@ -252,6 +254,69 @@ withEachReceiver((receiver) => {
       expect(capture.freePorts()).toBe(4);
       await expect(start({ workers: 0 })).rejects.toThrow(RangeError);
       await expect(start({ portRange: { min: 5, max: 5 } })).rejects.toThrow(RangeError);
+    });
+  });
+
+  describe('a worker that is held up', () => {
+    /** Opening a pipe waits until somebody reads it: so does the worker, with all its streams. */
+    async function holdUp(capture: MediaCapture): Promise<{ release: () => Promise<void> }> {
+      const path = inDirectory('held-up');
+      execFileSync('mkfifo', [path]);
+      const opening = capture.openStream({ journalPath: path, accept });
+      return {
+        async release() {
+          const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+          const { streamId } = await opening;
+          await capture.closeStream(streamId);
+          closeSync(reader);
+        },
+      };
+    }
+
+    it('loses what the kernel has no room for, which is told of that stream and of no other', async () => {
+      const before = Date.now();
+      const capture = await start({ maxStallMs: 60_000 });
+      const [flooded, other] = [
+        await capture.openStream({ journalPath: inDirectory('flooded'), accept }),
+        await capture.openStream({ journalPath: inDirectory('other'), accept }),
+      ];
+      const sender = await bound();
+      await send(sender, voice(1), flooded.rtpPort);
+      await send(sender, voice(1), other.rtpPort);
+      await Promise.all([seen(capture, flooded.streamId, 1), seen(capture, other.streamId, 1)]);
+      const { release } = await holdUp(capture);
+      // The kernel books more for a datagram than it holds.
+      const sent = 2 + Math.ceil(flooded.receiveBufferBytes / 1000);
+      for (let sequence = 2; sequence <= sent; sequence++)
+        await send(sender, rtpPacket({ sequence, payload: Buffer.alloc(1000) }), flooded.rtpPort);
+      await send(sender, voice(2), other.rtpPort);
+      expect(capture.isOverloaded()).toBe(false);
+      await release();
+
+      const { rtpPackets, drops = [] } = await capture.closeStream(flooded.streamId);
+      expect(drops).toHaveLength(1);
+      const [{ fromMs, toMs, packets } = { fromMs: 0, toMs: 0, packets: 0 }] = drops;
+      expect(packets).toBeGreaterThan(0);
+      expect(rtpPackets + packets).toBe(sent);
+      expect(fromMs).toBeGreaterThanOrEqual(before - 2);
+      expect(toMs).toBeGreaterThanOrEqual(fromMs);
+      expect(toMs).toBeLessThanOrEqual(Date.now() + 2);
+      expect(await capture.closeStream(other.streamId)).toMatchObject({ rtpPackets: 2, lostPackets: 0 });
+      expect((await capture.counters()).size).toBe(0);
+      expect(capture.isOverloaded()).toBe(true);
+    });
+
+    it('shows as overloaded although it cannot answer, and for a while after', async () => {
+      const capture = await start({ maxStallMs: 150 });
+      const stream = await capture.openStream({ journalPath: inDirectory('a'), accept });
+      const { release } = await holdUp(capture);
+      await until(() => capture.isOverloaded());
+      const sender = await bound();
+      for (let sequence = 0; sequence < 50; sequence++) await send(sender, voice(sequence), stream.rtpPort);
+      await release();
+      const { rtpPackets, drops } = await capture.closeStream(stream.streamId);
+      expect([rtpPackets, drops]).toEqual([50, undefined]);
+      expect(capture.isOverloaded()).toBe(true);
     });
   });
 

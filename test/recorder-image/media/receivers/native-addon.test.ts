@@ -2,14 +2,14 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { refreshDevelopmentAddon } from '../../../recorder-image/native/build.ts';
+import { refreshDevelopmentAddon } from '../../../../recorder-image/native/build.ts';
 import {
   FIELD,
   FLAG,
   loadNativeAddon,
   type NativeAddon,
-} from '../../../recorder-image/src/media/receivers/native-addon.ts';
-import { LOOPBACK, LOOPBACK_IPV6 } from './capture-support.ts';
+} from '../../../../recorder-image/src/media/receivers/native-addon.ts';
+import { LOOPBACK, LOOPBACK_IPV6 } from '../capture-support.ts';
 
 const noNative = refreshDevelopmentAddon();
 const BUFFER_BYTES = 65_536;
@@ -175,7 +175,7 @@ const INVALID = expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_
     opened.pop();
     const script = `
       import { parentPort } from 'node:worker_threads';
-      import { loadNativeAddon } from '${import.meta.resolve('../../../recorder-image/src/media/receivers/native-addon.ts')}';
+      import { loadNativeAddon } from '${import.meta.resolve('../../../../recorder-image/src/media/receivers/native-addon.ts')}';
       parentPort.postMessage(loadNativeAddon().open('${LOOPBACK}', ${port}, ${BUFFER_BYTES}));
       setInterval(() => {}, 1000);`;
     const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`));
