@@ -23,6 +23,9 @@ const MAIN = join(import.meta.dirname, '../../recorder-image/src/main.ts');
 /** Where nobody listens: an S3 that is down. */
 export const NO_ENDPOINT = 'http://127.0.0.1:9';
 
+/** What a recorder and its callers need to know of a SIP server, in this process or in one of its own. */
+export type SipServerOfTest = Pick<SipServer, 'sipPort' | 'adminPort' | 'close'>;
+
 export interface RecorderOptions {
   /** Of S3. Default: down. */
   endpoint?: string;
@@ -30,15 +33,17 @@ export interface RecorderOptions {
   /** One that a predecessor left; default a new one, removed by `stop`. */
   spool?: string;
   /** A SIP server to use; default one of its own, closed by `stop`. */
-  sipServer?: SipServer;
+  sipServer?: SipServerOfTest;
   /** Default 20. */
   rtpPairs?: number;
   /** In place of those that it would get, or besides. */
-  variables?: RecorderVariables;
+  variables?: NodeJS.ProcessEnv & RecorderVariables;
+  /** Of a process: kept. Default: in a temporary folder, removed by `stop`. */
+  logFile?: string;
 }
 
 export interface TestRecorder {
-  sipServer: SipServer;
+  sipServer: SipServerOfTest;
   spool: string;
   logs: LogLines;
   /** Names of the recordings in the spool. */
@@ -49,7 +54,7 @@ export interface TestRecorder {
 }
 
 interface Surroundings {
-  sipServer: SipServer;
+  sipServer: SipServerOfTest;
   spool: string;
   variables: RecorderVariables;
   dispose(): Promise<void>;
@@ -150,7 +155,7 @@ export async function startRecorderProcess(options: RecorderOptions = {}): Promi
     name: 'recorder',
     command: nodeProgram(MAIN),
     env: { ...process.env, ...variables },
-    logFile: join(folder, 'recorder.log'),
+    logFile: options.logFile ?? join(folder, 'recorder.log'),
     ready: (line) => {
       logs.add(line);
       return logs.lines.at(-1)?.ready ? (logs.lines.at(-1)?.healthPort as number) : undefined;
