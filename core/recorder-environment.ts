@@ -40,19 +40,27 @@ const variables = z.object({
   SIPREC_MEDIA_PUBLIC_ADDRESS: address.optional(),
   SIPREC_RTP_PORT_MIN: port.default(20_000),
   SIPREC_RTP_PORT_MAX: port.default(59_999),
+  /** Between two uses of a pair of RTP ports: SRCs send on for a while after a call's end. */
+  SIPREC_PORT_COOLDOWN_SECONDS: wholeNumber(0, 3_600).default(30),
   SIPREC_MEDIA_WORKERS: wholeNumber(1, 64).default(1),
+  /** Packets that wait for longer, for a slow disk or CPU, turn the recorder unhealthy. */
+  SIPREC_MAX_STALL_MS: wholeNumber(50, 60_000).default(500),
   SIPREC_HEALTH_ADDRESS: z.string().default('0.0.0.0'),
   SIPREC_HEALTH_PORT: port.default(8080),
   /** Seconds that running recordings are given to end by themselves when the recorder is stopped. */
   SIPREC_DRAIN_SECONDS: wholeNumber(0, 86_400).default(7_200),
   /** A recording without any RTP for so long, and not on hold, is over: SRCs die without a BYE. */
   SIPREC_SILENCE_SECONDS: wholeNumber(1, 86_400).default(7_200),
+  /** The same once the dialog is lost, with the SIP server or with the recorder's predecessor: no BYE can come. */
+  SIPREC_ORPHAN_SILENCE_SECONDS: wholeNumber(1, 86_400).default(10),
   /** No recording is longer. */
   SIPREC_MAX_CALL_SECONDS: wholeNumber(1, 604_800).default(43_200),
   DRACHTIO_HOST: z.string().default('127.0.0.1'),
   DRACHTIO_PORT: port.default(9022),
   DRACHTIO_SECRET: text,
   AWS_REGION: text,
+  /** `1`: SIGUSR2 kills a media worker, for drills. */
+  SIPREC_DRILLS: z.enum(['0', '1']).default('0'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
 });
 

@@ -27,6 +27,7 @@ try {
       stopping = true;
       void recorder.stop(environment.SIPREC_DRAIN_SECONDS * 1000).then(() => process.exit(0));
     });
+  if (environment.SIPREC_DRILLS === '1') process.on('SIGUSR2', () => void recorder.crashMediaWorker());
   const sip = await recorder.connected;
   logger.info({ ready: true, sip, healthPort: recorder.healthPort }, 'ready');
 } catch (error) {

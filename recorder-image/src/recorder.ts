@@ -7,6 +7,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { rememberedFreeSpace } from './health/free-space.ts';
 import { shortages, unhealthyReasons } from './health/health.ts';
 import { startHealthServer } from './health/health-server.ts';
+import { resumeRecordings } from './lifecycle/resume.ts';
 import { MediaCapture } from './media/capture.ts';
 import { connectSipServer } from './sip/sip-server.ts';
 import { Srs } from './sip/srs.ts';
@@ -22,7 +23,7 @@ const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Times that tests shorten. */
 export interface RecorderTimes {
-  /** RTP silence after which a recording without a dialog is over. Default 10 s. */
+  /** RTP silence after which a recording without a dialog is over. Default: as the environment says. */
   orphanSilenceMs?: number;
   /** Between the tries to finish a recording. */
   retryDelays?: RetryDelays;
@@ -43,13 +44,18 @@ export interface Recorder {
 }
 
 /**
- * Starts a recorder; recordings that its predecessor left in the spool are finished beside new calls.
+ * Starts a recorder. What its predecessor left in the spool goes on where media still comes, and is finished otherwise,
+ * beside new calls.
  * @throws Error naming what cannot be had: the spool, a media worker, the health port, a source's network
  */
 export async function startRecorder(
   environment: RecorderEnvironment,
   logger: Logger,
-  { orphanSilenceMs = 10_000, retryDelays, spoolFlushMs = 5_000 }: RecorderTimes = {},
+  {
+    orphanSilenceMs = environment.SIPREC_ORPHAN_SILENCE_SECONDS * 1000,
+    retryDelays,
+    spoolFlushMs = 5_000,
+  }: RecorderTimes = {},
 ): Promise<Recorder> {
   const spool = new Spool(environment.SIPREC_SPOOL);
   await spool.prepare();
@@ -66,20 +72,22 @@ export async function startRecorder(
     logger,
     retryDelays,
   );
-  let mediaWorkers = environment.SIPREC_MEDIA_WORKERS;
+  const maxCallMs = environment.SIPREC_MAX_CALL_SECONDS * 1000;
   const capture = await MediaCapture.start({
-    workers: mediaWorkers,
+    workers: environment.SIPREC_MEDIA_WORKERS,
     address: environment.SIPREC_MEDIA_ADDRESS,
     portRange: { min: environment.SIPREC_RTP_PORT_MIN, max: environment.SIPREC_RTP_PORT_MAX },
-    onWorkerExit: ({ streamIds, error }) => {
-      mediaWorkers--;
-      logger.fatal({ err: error, streams: streamIds.length, mediaWorkers }, 'media worker died');
-    },
+    portRestMs: environment.SIPREC_PORT_COOLDOWN_SECONDS * 1000,
+    maxStallMs: environment.SIPREC_MAX_STALL_MS,
+    onWorkerExit: ({ streamIds, error }) =>
+      logger.fatal({ err: error, streams: streamIds.length }, 'media worker died'),
+    onWorkerReplaced: ({ streams }) => logger.warn({ streams }, 'media worker replaced'),
     onStreamError: ({ streamId, kind, error }) => logger.error({ streamId, kind, error }, 'stream error'),
   });
   const freeSpoolBytes = rememberedFreeSpace(() => spool.freeBytes());
   const resources = async () => ({
-    mediaWorkers,
+    mediaWorkers: capture.workers,
+    mediaOverloaded: capture.isOverloaded(),
     freeRtpPortPairs: capture.freePorts(),
     freeSpoolBytes: await freeSpoolBytes(),
   });
@@ -92,7 +100,7 @@ export async function startRecorder(
       limits: {
         silenceMs: environment.SIPREC_SILENCE_SECONDS * 1000,
         orphanSilenceMs,
-        maxCallMs: environment.SIPREC_MAX_CALL_SECONDS * 1000,
+        maxCallMs,
       },
     },
     {
@@ -105,6 +113,17 @@ export async function startRecorder(
       shortages: async () => shortages(await resources()),
     },
   );
+
+  // Before any new call could be given their ports.
+  const { resumed, over } = await resumeRecordings(leftBehind, maxCallMs, {
+    capture,
+    spool,
+    logger,
+    now: () => new Date(),
+  });
+  for (const recording of resumed) srs.adopt(recording);
+  if (leftBehind.length > 0)
+    logger.warn({ goOn: resumed.length, over: over.length }, 'recordings found in the spool');
 
   let sipServerConnected = false;
   const facts = async () => ({
@@ -162,9 +181,7 @@ export async function startRecorder(
     srs.endOverdue().catch((error) => logger.error({ err: error }, 'overdue recordings not ended'));
   }, OVERDUE_CHECK_MS);
 
-  if (leftBehind.length > 0)
-    logger.warn({ recordings: leftBehind.length }, 'recovering what the spool holds');
-  for (const directory of leftBehind) finisher.add(directory);
+  for (const directory of over) finisher.add(directory);
 
   return {
     crashMediaWorker: () => capture.crashWorker(0),

@@ -7,6 +7,8 @@
 export interface Resources {
   /** Threads that receive media. */
   mediaWorkers: number;
+  /** They do not keep up with the packets, for want of CPU or because the disk is slow. */
+  mediaOverloaded: boolean;
   freeRtpPortPairs: number;
   freeSpoolBytes: number;
 }
@@ -27,6 +29,7 @@ type Checks<Facts> = readonly [isBad: (facts: Facts) => boolean, reason: string]
 
 const RESOURCE_CHECKS: Checks<Resources> = [
   [({ mediaWorkers }) => mediaWorkers === 0, 'media-workers-gone'],
+  [({ mediaOverloaded }) => mediaOverloaded, 'media-overloaded'],
   [({ freeRtpPortPairs }) => freeRtpPortPairs < MIN_FREE_PORT_PAIRS, 'rtp-ports-short'],
   [({ freeSpoolBytes }) => freeSpoolBytes < MIN_FREE_SPOOL_BYTES, 'disk-full'],
 ];

@@ -11,6 +11,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
+import { asSystemError, type SystemError } from './system-error.ts';
 
 const MAGIC = '#!rtpplay1.0 ';
 const FILE_HEADER_BYTES = 16;
@@ -20,8 +21,8 @@ const MAX_OFFSET_MS = 0xffff_ffff;
 /** rtptools keep a packet in a buffer of 8000 bytes with its record header; no audio packet comes near. */
 export const MAX_PACKET_BYTES = 8000 - RECORD_HEADER_BYTES;
 
-/** G.711 at 20 ms is 9 KB/s with record headers: what comes in between two flushes fits easily. */
-const WRITE_BUFFER_BYTES = 16 * 1024;
+/** The longest record fits; so does half a second of G.711 (9 KB/s with record headers), which is flushed then. */
+const WRITE_BUFFER_BYTES = 8 * 1024;
 const READ_CHUNK_BYTES = 256 * 1024;
 
 /** Where and since when the packets were received. `startedAtMs` is whole milliseconds since the epoch. */
@@ -31,11 +32,8 @@ export interface JournalHeader {
   startedAtMs: number;
 }
 
-/** Why a journal was given up: an errno name such as `ENOSPC` or `EIO`, and the text for people. */
-export interface JournalWriteError {
-  code: string;
-  message: string;
-}
+/** Why a journal was given up, such as `ENOSPC` or `EIO`. */
+export type JournalWriteError = SystemError;
 
 export interface JournalPacket {
   /** RTCP if true, else RTP. */
@@ -118,11 +116,18 @@ export class JournalWriter {
     if (this.#used + recordBytes > WRITE_BUFFER_BYTES) this.flush();
     this.#buffer ??= Buffer.allocUnsafeSlow(WRITE_BUFFER_BYTES);
     const buffer = this.#buffer;
-    let at = this.#used;
-    at = buffer.writeUInt16BE(recordBytes, at);
-    at = buffer.writeUInt16BE(rtcp ? 0 : length, at);
-    at = buffer.writeUInt32BE(offsetMs, at);
-    buffer.set(length === packet.length ? packet : packet.subarray(0, length), at);
+    const at = this.#used;
+    const rtpBytes = rtcp ? 0 : length;
+    // Byte by byte: the methods of Buffer check, at every packet, what is known here.
+    buffer[at] = recordBytes >> 8;
+    buffer[at + 1] = recordBytes;
+    buffer[at + 2] = rtpBytes >> 8;
+    buffer[at + 3] = rtpBytes;
+    buffer[at + 4] = offsetMs >>> 24;
+    buffer[at + 5] = offsetMs >>> 16;
+    buffer[at + 6] = offsetMs >>> 8;
+    buffer[at + 7] = offsetMs;
+    buffer.set(length === packet.length ? packet : packet.subarray(0, length), at + RECORD_HEADER_BYTES);
     this.#used += recordBytes;
     if (arrivalMs < this.#oldestUnflushedMs) this.#oldestUnflushedMs = arrivalMs;
   }
@@ -138,7 +143,7 @@ export class JournalWriter {
     try {
       writeFully(this.#descriptor, this.#buffer, this.#used);
     } catch (error) {
-      this.#fail(asWriteError(error));
+      this.#fail(asSystemError(error as Error));
     }
     this.#used = 0;
     this.#oldestUnflushedMs = Number.POSITIVE_INFINITY;
@@ -150,7 +155,7 @@ export class JournalWriter {
     try {
       closeSync(this.#descriptor);
     } catch (error) {
-      this.#fail(asWriteError(error));
+      this.#fail(asSystemError(error as Error));
     }
     this.#buffer = undefined;
   }
@@ -160,11 +165,6 @@ export class JournalWriter {
     this.#error = error;
     this.#onError(error);
   }
-}
-
-function asWriteError(error: unknown): JournalWriteError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return { code: code ?? 'EUNKNOWN', message };
 }
 
 /**

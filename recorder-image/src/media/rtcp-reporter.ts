@@ -7,9 +7,9 @@
  */
 
 import { randomBytes, randomInt } from 'node:crypto';
-import type { RemoteInfo, Socket } from 'node:dgram';
 import ipaddr from 'ipaddr.js';
 import type { AnswerCrypto } from '../sdp/crypto.ts';
+import type { MediaSocket, Remote } from './receivers/receiver.ts';
 import { Reception } from './reception.ts';
 import { readRtcp, writeReceiverReport } from './rtcp.ts';
 import { payloadType } from './rtp.ts';
@@ -23,7 +23,13 @@ export interface RtcpTerms {
   clockRates?: ReadonlyMap<number, number>;
   /** The recorder's own key, where the stream is SRTP: reports are sent under it. Incoming SRTCP is not read here. */
   srtcp?: AnswerCrypto;
+  /** The stream is SRTP, and the key is not known: a recorder goes on for one that died. Nothing is sent then. */
+  encrypted?: boolean;
 }
+
+/** Whether the stream is SRTP. */
+export const isEncrypted = ({ srtcp, encrypted = false }: RtcpTerms): boolean =>
+  srtcp !== undefined || encrypted;
 
 /** RFC 7022 4.2: random, and the same for all streams of a recorder as long as it runs. */
 const CNAME = randomBytes(12).toString('base64');
@@ -40,14 +46,14 @@ export class RtcpReporter {
   byeAt: number | undefined;
   reportsSent = 0;
   readonly #intervalMs: number;
-  readonly #socket: Socket;
+  readonly #socket: MediaSocket;
   readonly #onError: (error: Error) => void;
   #terms: RtcpTerms;
   #sender: SrtcpSender | undefined;
   #clockRates: ReadonlyMap<number, number>;
   #ssrc = newSsrc();
   #mediaAddress: string | undefined;
-  #rtcpFrom: { socket: Socket; address: string; port: number } | undefined;
+  #rtcpFrom: { socket: MediaSocket; remote: Remote } | undefined;
   #nextAtMs = Number.POSITIVE_INFINITY;
 
   /**
@@ -55,7 +61,7 @@ export class RtcpReporter {
    * @param socket the stream's RTCP socket
    * @param onError a report could not be sent
    */
-  constructor(intervalMs: number, socket: Socket, terms: RtcpTerms, onError: (error: Error) => void) {
+  constructor(intervalMs: number, socket: MediaSocket, terms: RtcpTerms, onError: (error: Error) => void) {
     this.#intervalMs = intervalMs;
     this.#socket = socket;
     this.#onError = onError;
@@ -74,16 +80,17 @@ export class RtcpReporter {
     this.#rtcpFrom = undefined;
   }
 
-  onRtp(packet: Uint8Array, arrivalMs: number, remote: RemoteInfo): void {
+  onRtp(packet: Uint8Array, arrivalMs: number, remote: Remote): void {
     // RFC 3550 6.2: the first one after half the interval.
     if (this.#mediaAddress === undefined) this.#nextAtMs = arrivalMs + randomised(this.#intervalMs) / 2;
     this.#mediaAddress = remote.address;
     this.reception.receive(packet, arrivalMs, this.#clockRates.get(payloadType(packet)));
   }
 
-  onRtcp(packet: Uint8Array, arrivalMs: number, { address, port }: RemoteInfo, socket: Socket): void {
-    this.#rtcpFrom = { socket, address, port };
-    if (this.#terms.srtcp) return;
+  /** @param packet the whole packet and nothing more */
+  onRtcp(packet: Uint8Array, arrivalMs: number, remote: Remote, socket: MediaSocket): void {
+    this.#rtcpFrom = { socket, remote };
+    if (isEncrypted(this.#terms)) return;
     for (const item of readRtcp(packet)) {
       if (item.type === 'sender-report') this.reception.senderReport(item.ssrc, item.ntpMiddle, arrivalMs);
       else {
@@ -98,22 +105,22 @@ export class RtcpReporter {
     if (nowMs < this.#nextAtMs) return;
     this.#nextAtMs = nowMs + randomised(this.#intervalMs);
     const to = this.#destination();
-    if (to === undefined) return;
+    if (to === undefined || (isEncrypted(this.#terms) && !this.#sender)) return;
     // RFC 3550 8.2: of two that chose one SSRC, one has to choose another.
     while (this.reception.has(this.#ssrc)) this.#ssrc = newSsrc();
     const report = writeReceiverReport(this.#ssrc, CNAME, this.reception.reportBlocks(nowMs));
-    to.socket.send(this.#sender?.protect(report) ?? report, to.port, to.address, (error) => {
+    to.socket.send(this.#sender?.protect(report) ?? report, to.remote, (error) => {
       if (error) this.#onError(error);
       else this.reportsSent++;
     });
   }
 
-  #destination(): { socket: Socket; address: string; port: number } | undefined {
+  #destination(): { socket: MediaSocket; remote: Remote } | undefined {
     const { peer } = this.#terms;
     const mediaAddress = this.#mediaAddress as string;
     if (this.#rtcpFrom !== undefined) return this.#rtcpFrom;
     if (peer === undefined || !isSameAddress(peer.address, mediaAddress)) return undefined;
-    return { socket: this.#socket, address: mediaAddress, port: peer.port };
+    return { socket: this.#socket, remote: { address: mediaAddress, port: peer.port } };
   }
 }
 

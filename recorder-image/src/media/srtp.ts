@@ -197,10 +197,17 @@ export class SrtpReceiver {
 export class SrtcpSender {
   readonly #transform: SrtpTransform;
   readonly #keys: SessionKeys;
-  /** 31 bits: at a report every 5 s they last for three centuries. */
-  #index = 0;
+  #index: number;
 
-  constructor({ suite, keyAndSalt }: Pick<AnswerCrypto, 'suite' | 'keyAndSalt'>) {
+  /**
+   * @param firstIndex 31 bits, above all that were used under this key. The seconds since 2020 are, by default, since a
+   * report takes seconds: so the next sender of a key, after the death of a media worker, repeats none. Till 2088.
+   */
+  constructor(
+    { suite, keyAndSalt }: Pick<AnswerCrypto, 'suite' | 'keyAndSalt'>,
+    firstIndex: number = Math.floor((Date.now() - Date.UTC(2020)) / 1000),
+  ) {
+    this.#index = firstIndex;
     this.#transform = SRTP_TRANSFORMS[suite];
     this.#keys = deriveSessionKeys(suite, keyAndSalt, 'rtcp');
   }

@@ -3,7 +3,7 @@
  */
 import { isIP } from 'node:net';
 import type { Logger } from 'pino';
-import type { MediaCapture, RtcpTerms, StreamCounters } from '../media/capture.ts';
+import type { MediaCapture, RtcpTerms, StreamCounters, StreamSource } from '../media/capture.ts';
 import { type AnswerStream, writeAnswer } from '../sdp/answer.ts';
 import { chooseCodec, codecOf, telephoneEventsOf } from '../sdp/codecs.ts';
 import { type AnswerCrypto, answerCrypto, chooseCrypto } from '../sdp/crypto.ts';
@@ -287,6 +287,7 @@ export class RecordingSession {
       journalPath: `${this.#entry.directory}/${journal}`,
       accept,
       rtcp: rtcpTerms(mLine, payloadTypes, crypto),
+      onSource: (source) => this.#tellSource(journal, source),
     });
     const opened: OpenStream = { streamId, journal, label, port: rtpPort, payloadTypes, accept, crypto };
     this.#streams.set(mLine.index, opened);
@@ -295,20 +296,25 @@ export class RecordingSession {
 
   /** The next offer of a stream: codecs, keys and addresses may have changed. */
   async #renewStream(stream: OpenStream, mLine: MLine, payloadTypes: PayloadType[]): Promise<void> {
-    const isRetyped = !sameTypes(stream.payloadTypes, payloadTypes);
+    const before = { ...stream };
     stream.payloadTypes = payloadTypes;
     stream.crypto = ownCrypto(mLine, stream.crypto);
     // What was accepted stays so: media and signalling overtake each other.
     stream.accept = [...new Set([...stream.accept, ...this.#acceptedAddresses(mLine)])];
-    if (isRetyped) await this.#tellStream(mLine, stream);
     const { streamId, accept, crypto } = stream;
+    const isChanged =
+      !sameTypes(before.payloadTypes, payloadTypes) ||
+      before.accept.length !== accept.length ||
+      (before.crypto === undefined) !== (crypto === undefined);
+    if (isChanged) await this.#tellStream(mLine, stream);
     await this.#dependencies.capture.updateStream(streamId, {
       accept,
       rtcp: rtcpTerms(mLine, payloadTypes, crypto),
     });
   }
 
-  async #tellStream(mLine: MLine, { label, journal, payloadTypes }: OpenStream): Promise<void> {
+  async #tellStream(mLine: MLine, stream: OpenStream): Promise<void> {
+    const { label, journal, payloadTypes, port, accept, crypto } = stream;
     const codecs = Object.fromEntries(
       payloadTypes.flatMap((type) => {
         const codec = codecOf(type);
@@ -325,6 +331,19 @@ export class RecordingSession {
       journal,
       codecs,
       telephoneEvents,
+      rtpPort: port,
+      accept: [...accept],
+      ...(crypto && { encrypted: true }),
+    });
+  }
+
+  #tellSource(journal: string, source: StreamSource): void {
+    if (this.#closing) return;
+    this.#entry.append({ type: 'source', at: this.#now(), journal, ...source }).catch((error) => {
+      this.#dependencies.logger.warn(
+        { err: error, recordingId: this.id, journal },
+        'source not written down',
+      );
     });
   }
 
@@ -364,33 +383,36 @@ export class RecordingSession {
     return this.#answer;
   }
 
-  async #closeStreams(): Promise<SessionEventOf<'closed'>['counters']> {
-    const streams = [...this.#streams.values(), ...this.#removed];
-    const closed = await Promise.all(
-      streams.map(
-        async ({ streamId, journal }) => [journal, await this.#closeStream(streamId, journal)] as const,
-      ),
-    );
-    return Object.fromEntries(closed);
-  }
-
-  /** A stream whose worker died counts nothing more; its journal is there. */
-  async #closeStream(streamId: number, journal: string) {
-    try {
-      return toRecord(await this.#dependencies.capture.closeStream(streamId));
-    } catch (error) {
-      this.#dependencies.logger.error({ err: error, recordingId: this.id, journal }, 'stream lost');
-      return {
-        foreignPackets: 0,
-        malformedPackets: 0,
-        writeError: `capture lost: ${(error as Error).message}`,
-      };
-    }
+  #closeStreams(): Promise<ClosedCounters> {
+    return closeStreams([...this.#streams.values(), ...this.#removed], this.id, this.#dependencies);
   }
 
   #now(): string {
     return this.#dependencies.now().toISOString();
   }
+}
+
+type ClosedCounters = SessionEventOf<'closed'>['counters'];
+
+/** Closes the streams of a recording; what they counted, by journal, as the session record wants it. */
+export async function closeStreams(
+  streams: readonly Pick<OpenStream, 'streamId' | 'journal'>[],
+  recordingId: string,
+  { capture, logger }: Pick<RecordingSessionDependencies, 'capture' | 'logger'>,
+): Promise<ClosedCounters> {
+  const closed = await Promise.all(
+    streams.map(async ({ streamId, journal }) => {
+      try {
+        return [journal, toRecord(await capture.closeStream(streamId))] as const;
+      } catch (error) {
+        // A stream that was lost with its worker counts nothing more; its journal is there.
+        logger.error({ err: error, recordingId, journal }, 'stream lost');
+        const writeError = `capture lost: ${(error as Error).message}`;
+        return [journal, { foreignPackets: 0, malformedPackets: 0, writeError }] as const;
+      }
+    }),
+  );
+  return Object.fromEntries(closed);
 }
 
 const ownCrypto = (mLine: MLine, previous?: AnswerCrypto): AnswerCrypto | undefined => {
@@ -411,9 +433,10 @@ const rtcpTerms = (
 const isSending = (mLine: MLine): boolean =>
   chooseCodec(mLine) !== undefined && ['sendrecv', 'sendonly'].includes(mLine.direction);
 
-const toRecord = ({ foreignPackets, malformedPackets, writeError }: StreamCounters) => ({
+const toRecord = ({ foreignPackets, malformedPackets, drops, writeError }: StreamCounters) => ({
   foreignPackets,
   malformedPackets,
+  ...(drops && { drops: [...drops] }),
   ...(writeError && { writeError: `${writeError.code}: ${writeError.message}` }),
 });
 

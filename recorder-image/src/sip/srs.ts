@@ -79,14 +79,27 @@ const CHECK_LIMIT_MS = 150;
 /** A disk that is only slow may take longer than a check, but not for ever. */
 const OPENING_LIMIT_MS = 1_000;
 
+/** What is needed of a recording that runs. */
+export type RunningRecording = Pick<
+  RecordingSession,
+  'id' | 'sipCallId' | 'openedAt' | 'heardAt' | 'isOnHold' | 'heard' | 'warn' | 'close'
+>;
+
 /** A recording that runs. */
 interface Call {
-  session: RecordingSession;
-  dialog: RecordingDialog;
+  session: RunningRecording;
   /** See `dialogKey`. */
   key: string;
-  /** When the SIP server lost its dialog; milliseconds since the epoch. */
+  /** Absent in a recording of a recorder that died: its dialog is lost. */
+  dialog?: RecordingDialog;
+  /** When its dialog was lost; milliseconds since the epoch. */
   orphanedAt?: number;
+}
+
+/** One that has its dialog. */
+interface DialogCall extends Call {
+  session: RecordingSession;
+  dialog: RecordingDialog;
 }
 
 export class Srs {
@@ -157,7 +170,7 @@ export class Srs {
   }
 
   /** Everything before the answer. */
-  async #open(request: SipRequest, key: string, logger: Logger): Promise<Call | Refusal> {
+  async #open(request: SipRequest, key: string, logger: Logger): Promise<DialogCall | Refusal> {
     const source = this.#sourceOf(request);
     const refusal = this.#refusalOf(request);
     if (refusal || !source) return refusal ?? FOREIGN;
@@ -235,7 +248,7 @@ export class Srs {
     }
   }
 
-  async #accept(invitation: Invitation, call: Call, logger: Logger): Promise<void> {
+  async #accept(invitation: Invitation, call: DialogCall, logger: Logger): Promise<void> {
     const { session, dialog } = call;
     let established: SipDialog | undefined;
     try {
@@ -291,7 +304,7 @@ export class Srs {
     }
   }
 
-  async #discard(call: Call): Promise<void> {
+  async #discard(call: DialogCall): Promise<void> {
     try {
       await call.session.discard();
     } finally {
@@ -303,12 +316,18 @@ export class Srs {
     if (this.#calls.get(call.key) === call) this.#calls.delete(call.key);
   }
 
+  /** Takes a recording of a recorder that died: it goes on until its media ends, since no BYE can come. */
+  adopt(recording: RunningRecording): void {
+    const key = `adopted ${recording.id}`;
+    this.#calls.set(key, { session: recording, key, orphanedAt: this.#now() });
+  }
+
   /** The SIP server is gone with all its dialogs. The SRC does not know, and still sends: the recordings go on. */
   onSipServerLost(): void {
     const now = this.#now();
     for (const call of this.#calls.values()) {
       call.orphanedAt ??= now;
-      call.dialog.lost();
+      call.dialog?.lost();
     }
   }
 
@@ -340,8 +359,8 @@ export class Srs {
 
   /** Ends a recording from this side. */
   #hangUp(call: Call, endedBy: Ending): Promise<void> {
-    call.dialog.bye();
-    return this.#close(call, endedBy);
+    call.dialog?.bye();
+    return this.#close(call, call.dialog ? endedBy : 'crash');
   }
 
   /** No new calls from now on; resolves when the last recording has ended. */

@@ -62,7 +62,7 @@ export const sessionEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('offer'), at, sdp: z.string() }),
   /** A metadata document as received, in a file of its own; `at` is that of the offer in the same request. */
   z.object({ type: z.literal('metadata'), at, file: z.string(), charset: z.string().optional() }),
-  /** A stream and its journal; told again, with the same index, when its codecs change. */
+  /** A stream and its journal; told again, with the same index, when something of it changes. */
   z.object({
     type: z.literal('stream'),
     at,
@@ -73,6 +73,19 @@ export const sessionEventSchema = z.discriminatedUnion('type', [
     codecs: z.record(z.string(), z.enum(CODEC_NAMES)),
     /** Payload type to clock rate, Hz. */
     telephoneEvents: z.record(z.string(), z.number()).optional(),
+    /** What a successor of the recorder needs, to go on receiving: the port, and who may send to it. */
+    rtpPort: z.number().int().optional(),
+    accept: z.array(z.string()).optional(),
+    encrypted: z.boolean().optional(),
+  }),
+  /** Who sends to a stream, as the first packet of each SSRC tells. */
+  z.object({
+    type: z.literal('source'),
+    at,
+    journal: z.string(),
+    ssrc: z.number().int(),
+    address: z.string(),
+    port: z.number().int(),
   }),
   z.object({ type: z.literal('answered'), at }),
   z.object({ type: z.literal('warning'), at, code: z.string(), detail: z.string() }),

@@ -52,6 +52,23 @@ export class Spool {
   }
 
   /**
+   * Goes on with a recording of a recorder that died; a line that it left half-written is ended.
+   * @throws Error with the errno as `code` when the disk does not take it
+   */
+  async reopen(directory: string): Promise<SpoolEntry> {
+    const record = await open(join(directory, SESSION_RECORD_FILE), 'a+', 0o600);
+    try {
+      const { size } = await record.stat();
+      const { buffer } = await record.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
+      if (size > 0 && buffer.toString() !== '\n') await record.appendFile('\n');
+      return new SpoolEntry(directory, record);
+    } catch (error) {
+      await record.close();
+      throw error;
+    }
+  }
+
+  /**
    * Bytes that recordings may still take.
    * @throws Error with the errno as `code` if it is no directory that can be written to
    */

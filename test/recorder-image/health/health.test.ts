@@ -10,6 +10,7 @@ const WELL: LocalFacts = {
   draining: false,
   full: false,
   mediaWorkers: 1,
+  mediaOverloaded: false,
   freeRtpPortPairs: 2,
   freeSpoolBytes: 64 * 1024 * 1024,
 };
@@ -31,6 +32,7 @@ describe('reasons against new calls', () => {
 
   it.each<[string, Partial<LocalFacts>]>([
     ['media-workers-gone', { mediaWorkers: 0 }],
+    ['media-overloaded', { mediaOverloaded: true }],
     ['rtp-ports-short', { freeRtpPortPairs: 1 }],
     ['disk-full', { freeSpoolBytes: 64 * 1024 * 1024 - 1 }],
   ])('%s, which is a shortage', (reason, facts) => {

@@ -1,6 +1,6 @@
 /** What dies, and what becomes of the recordings that it was working on. */
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,12 +11,13 @@ import {
   HOST,
   type LocalRecorder,
   REGION,
+  type RecorderProcess,
   SECRET,
   startRecorderProcess,
   startTestRecorder,
 } from '../../helpers/recorder.ts';
 import { audioOf, RecordingsBucket } from '../../helpers/recordings.ts';
-import { finalOf, Src } from '../../helpers/src.ts';
+import { finalOf, Src, type SrcCall } from '../../helpers/src.ts';
 import { until } from '../../helpers/until.ts';
 import { leaveRecording } from '../storage/support.ts';
 
@@ -93,6 +94,93 @@ describe('a recorder that is killed in the middle of a call', () => {
     });
     expect(audioOf(recording, call.speakers, 1000).problems).toEqual([]);
     expect(readdirSync(spool)).toEqual([]);
+  });
+});
+
+describe('a recorder that is killed and started again while the media goes on', () => {
+  /** Of one call: it has spoken, and both sides have told it to the disk. */
+  async function spokenTo(victim: RecorderProcess, call: SrcCall): Promise<string> {
+    await call.speak(50);
+    const { recordingId } = await victim.logs.find('recording started', { sipCallId: call.facts.sipCallId });
+    const directory = join(victim.spool, recordingId as string);
+    const journals = ['stream-1.rtpdump', 'stream-2.rtpdump'].map((name) => join(directory, name));
+    await until(() => journals.every((journal) => statSync(journal).size > 50 * 180));
+    return recordingId as string;
+  }
+
+  it('goes on with the recording until its media ends; only the time between is missing', async () => {
+    const server = await sipServer();
+    const spool = temporarySpool();
+    const victim = await startRecorderProcess({ ...s3(), spool, sipServer: server });
+    closers.push(() => victim.stop());
+    const call = await (await srcOf(server)).call();
+    await call.start();
+    const recordingId = await spokenTo(victim, call);
+    await victim.kill();
+    appendFileSync(join(spool, recordingId, 'session.jsonl'), '{"type":"off'); // cut off by the crash
+    for (const speaker of call.speakers) speaker.lose(25);
+
+    const successor = await localRecorder({ spool, sipServer: server, orphanSilenceMs: 2_000 });
+    expect((await successor.health('/status')).body).toMatchObject({ activeRecordings: 1 });
+    await call.speak(50);
+    await successor.logs.find('recording is in S3', { recordingId });
+    const { manifest } = await bucket.read(recordingId);
+    const stream = { packets: 100, lostPackets: 25, gaps: [{ cause: 'crash' }] };
+    expect(manifest).toMatchObject({
+      status: 'recovered',
+      session: { endedBy: 'crash' },
+      streams: [stream, stream],
+      warnings: [{ code: 'recorder-restarted' }],
+    });
+    // What is there is where it belongs: half a second is missing, and no more.
+    for (const { gaps } of manifest.streams)
+      expect((gaps[0]?.toMs as number) - (gaps[0]?.fromMs as number)).toBeCloseTo(500, 0);
+    expect(readdirSync(spool)).toEqual([]);
+  });
+
+  it('does not take for the call what a stranger sends to its port', async () => {
+    const server = await sipServer();
+    const spool = temporarySpool();
+    const victim = await startRecorderProcess({ ...s3(), spool, sipServer: server });
+    closers.push(() => victim.stop());
+    const src = await srcOf(server);
+    const call = await src.call();
+    await call.start();
+    const recordingId = await spokenTo(victim, call);
+    await victim.kill();
+
+    const successor = await localRecorder({ spool, sipServer: server });
+    const stranger = await src.speaker('pcmu', [700]);
+    stranger.destination = call.speakers[0]?.destination;
+    await stranger.send(10);
+    await successor.logs.find('recording is in S3', { recordingId });
+    expect((await bucket.read(recordingId)).manifest).toMatchObject({
+      status: 'recovered',
+      streams: [{ packets: 50, foreignPackets: 10 }, { packets: 50 }],
+    });
+  });
+
+  it('takes new calls beside it, on other ports', async () => {
+    const server = await sipServer();
+    const spool = temporarySpool();
+    const victim = await startRecorderProcess({ ...s3(), spool, sipServer: server });
+    closers.push(() => victim.stop());
+    const src = await srcOf(server);
+    const old = await src.call();
+    await old.start();
+    await spokenTo(victim, old);
+    await victim.kill();
+
+    const successor = await localRecorder({ spool, sipServer: server, orphanSilenceMs: 60_000 });
+    const call = await src.call();
+    await call.start();
+    const ports = [...old.speakers, ...call.speakers].map(({ destination }) => destination?.port);
+    expect(new Set(ports).size).toBe(4);
+    await call.speak(50);
+    await call.bye();
+    expect((await bucket.of(successor, call)).manifest.status).toBe('complete');
+    await successor.drain(0); // ends the other one, too
+    expect(successor.logs.lines.filter(({ msg }) => msg === 'recording ended')).toHaveLength(2);
   });
 });
 

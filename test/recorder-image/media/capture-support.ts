@@ -58,6 +58,7 @@ export function useCapture(loopback: string) {
       workers: 1,
       address: loopback,
       portRange: options.portRange ?? (await freeRange(4)),
+      portRestMs: 0,
       onWorkerExit: ({ error }) => {
         throw error;
       },

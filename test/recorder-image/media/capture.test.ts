@@ -8,7 +8,6 @@ import {
   type StreamErrorEvent,
   StreamNotOpenError,
   WorkerCallError,
-  WorkerExitedError,
 } from '../../../recorder-image/src/media/capture.ts';
 import { JournalReader, MAX_PACKET_BYTES } from '../../../recorder-image/src/media/journal.ts';
 import { LOOPBACK, useCapture } from './capture-support.ts';
@@ -247,43 +246,6 @@ describe('what is asked wrongly', () => {
     expect(capture.freePorts()).toBe(4);
     await expect(start({ workers: 0 })).rejects.toThrow(RangeError);
     await expect(start({ portRange: { min: 5, max: 5 } })).rejects.toThrow(RangeError);
-  });
-});
-
-describe('a worker that dies', () => {
-  it('is reported with its streams; the others go on', async () => {
-    const exits: { streamIds: number[]; error: WorkerExitedError }[] = [];
-    const capture = await start({ workers: 2, onWorkerExit: (exit) => exits.push(exit) });
-    const lost = await capture.openStream({ journalPath: inDirectory('lost'), accept });
-    const kept = await capture.openStream({ journalPath: inDirectory('kept'), accept });
-    await capture.crashWorker(0);
-
-    expect(exits).toEqual([{ streamIds: [lost.streamId], error: expect.any(WorkerExitedError) }]);
-    expect([...(await capture.counters()).keys()]).toEqual([kept.streamId]);
-    await expect(capture.closeStream(lost.streamId)).rejects.toThrow(WorkerExitedError);
-    expect(capture.freePorts()).toBe(3);
-
-    await send(await bound(), voice(1), kept.rtpPort);
-    expect(await capture.closeStream(kept.streamId)).toMatchObject({ rtpPackets: 1 });
-    const next = await capture.openStream({ journalPath: inDirectory('next'), accept });
-    expect(await capture.closeStream(next.streamId)).toMatchObject({ rtpPackets: 0 });
-  });
-
-  it('rejects the calls that wait for it', async () => {
-    const exits: unknown[] = [];
-    const capture = await start({ onWorkerExit: (exit) => exits.push(exit) });
-    const journalPath = inDirectory('pipe');
-    execFileSync('mkfifo', [journalPath]);
-    // The worker waits in open(2) until somebody reads the pipe, and dies before it can answer.
-    const opening = capture.openStream({ journalPath, accept });
-    const crashed = capture.crashWorker(0);
-    const reader = openSync(journalPath, constants.O_RDONLY | constants.O_NONBLOCK);
-    await expect(opening).rejects.toThrow(WorkerExitedError);
-    await crashed;
-    closeSync(reader);
-    expect(exits).toEqual([{ streamIds: [], error: expect.any(WorkerExitedError) }]);
-    expect(capture.freePorts()).toBe(4);
-    await expect(capture.openStream({ journalPath, accept })).rejects.toThrow(NoCaptureWorkerError);
   });
 });
 

@@ -42,7 +42,7 @@ describe('SrtpReceiver and libsrtp', () => {
   });
 
   it.each(senders.filter(({ mki }) => mki === ''))('protect RTCP alike: $suite', (sender) => {
-    const srtcp = new SrtcpSender({ suite: sender.suite, ...masterKeyOf(sender) });
+    const srtcp = new SrtcpSender({ suite: sender.suite, ...masterKeyOf(sender) }, 0);
     srtcp.protect(rtcpPacket()); // libsrtp counts from 1
     const packets = sender.packets.filter(({ protocol }) => protocol === 'rtcp');
     expect(packets.map(({ plain }) => srtcp.protect(Buffer.from(plain, 'hex')).toString('hex'))).toEqual(

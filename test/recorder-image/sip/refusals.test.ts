@@ -280,8 +280,9 @@ describe('a recorder whose disk is gone', () => {
 describe('a recorder without its media workers', () => {
   it('503 when none is left', async () => {
     await start({ variables: { SIPREC_MEDIA_WORKERS: '1' } });
-    await recorder.crashMediaWorker();
-    await recorder.logs.find('media worker died');
+    await recorder.crashMediaWorker(); // replaced at once
+    await recorder.logs.find('media worker replaced');
+    await recorder.crashMediaWorker(); // so soon again that the next one waits
     expectRefused(await inviteWith(unchanged), 503);
     expectRefused(await src.request('OPTIONS'), 503);
     expect(await recorder.health('/healthz')).toEqual({

@@ -1,0 +1,98 @@
+/** Receives by `node:dgram`: wherever Node runs. Drops of the kernel are read from `/proc`. */
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { isIPv6 } from 'node:net';
+import { setImmediate as untilNextTurn } from 'node:timers/promises';
+import { asSystemError } from '../system-error.ts';
+import { KernelDrops } from './kernel-drops.ts';
+import {
+  type MediaSocket,
+  RECEIVE_BUFFER_BYTES,
+  type Receiver,
+  type Remote,
+  type SocketHandler,
+} from './receiver.ts';
+
+class DgramSocket implements MediaSocket {
+  readonly #socket: Socket;
+  readonly #onClose: () => void;
+  /** Handed over so far. */
+  packets = 0;
+
+  constructor(socket: Socket, handler: SocketHandler, total: { packets: number }, onClose: () => void) {
+    this.#socket = socket;
+    this.#onClose = onClose;
+    socket.on('message', (packet, remote) => {
+      this.packets++;
+      total.packets++;
+      handler.onPacket(packet, packet.length, performance.now(), remote);
+    });
+    socket.on('error', (error) => handler.onError(asSystemError(error)));
+  }
+
+  get receiveBufferBytes(): number {
+    return this.#socket.getRecvBufferSize();
+  }
+
+  send(packet: Uint8Array, { address, port }: Remote, done: (error: Error | null) => void): void {
+    this.#socket.send(packet, port, address, done);
+  }
+
+  async close(): Promise<void> {
+    this.#onClose();
+    this.#socket.close();
+    await once(this.#socket, 'close');
+  }
+}
+
+/** @param address local address that sockets are bound to */
+export function dgramReceiver(address: string): Receiver {
+  const drops = new KernelDrops(address);
+  const total = { packets: 0 };
+
+  async function bind(port: number): Promise<Socket> {
+    const socket = createSocket({
+      type: isIPv6(address) ? 'udp6' : 'udp4',
+      recvBufferSize: RECEIVE_BUFFER_BYTES,
+    });
+    try {
+      socket.bind({ address, port, exclusive: true });
+      await once(socket, 'listening');
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    return socket;
+  }
+
+  /**
+   * Waits until the event loop has read what the kernel holds: it reads some packets of a socket per turn, and the
+   * first turn may have begun before the last packet came.
+   */
+  async function readAll(sockets: readonly DgramSocket[]): Promise<void> {
+    const packets = () => sockets.reduce((sum, socket) => sum + socket.packets, 0);
+    for (let before = -1; before < packets(); ) {
+      before = packets();
+      await untilNextTurn();
+      await untilNextTurn();
+    }
+  }
+
+  return {
+    async open(port, handler) {
+      const socket = await bind(port);
+      const { port: boundPort } = socket.address();
+      drops.watch(boundPort, (...event) => handler.onDrops(...event));
+      return new DgramSocket(socket, handler, total, () => drops.forget(boundPort));
+    },
+    async drain(sockets) {
+      await readAll(sockets as readonly DgramSocket[]);
+      await drops.look();
+    },
+    get packets() {
+      return total.packets;
+    },
+    // Node tells no times of arrival: what waits shows as a late turn of the event loop only.
+    takeLongestWait: () => 0,
+  };
+}
