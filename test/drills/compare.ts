@@ -6,12 +6,6 @@ const BYTES_PER_MS = PAYLOAD_BYTES / PACKET_MS;
 /** Of a gap's ends, in milliseconds: one sample. */
 const ROUNDING_MS = 0.125;
 
-/** A time, milliseconds since the epoch. */
-export interface Span {
-  fromMs: number;
-  toMs: number;
-}
-
 export interface Comparison {
   /** Packets. */
   sent: number;

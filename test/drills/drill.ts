@@ -1,7 +1,6 @@
 /** A drill: something breaks while calls are recorded, and afterwards every recording is held against what was sent. */
 import type { Gap, Manifest } from '../../core/manifest.ts';
 import type { TestEmulator } from '../helpers/emulator.ts';
-import type { Span } from './compare.ts';
 import { describeLosses } from './report.ts';
 import { type DrillCall, type DrillStream, type Stage, type StageOptions, startStage } from './stage.ts';
 import { type CallVerdict, verify } from './verify.ts';
@@ -32,11 +31,13 @@ export interface Expected {
   maxDifferingMs?: (stream: DrillStream) => number;
 }
 
+export type Excuse = (stream: DrillStream, packet: number, sentAtMs: number) => boolean;
+
 /** What came of a drill, besides the recordings. */
 export interface Outcome {
   expected: readonly Expected[];
-  /** When nobody listened at a stream's port. */
-  deaf?: (stream: DrillStream) => readonly Span[];
+  /** Whether a packet may be missing: because nobody listened when it was sent, or it was destroyed afterwards. */
+  excused?: Excuse;
   recoverySeconds: number;
   /** What the drill itself found wrong. */
   failures: string[];
@@ -48,7 +49,10 @@ export interface Drill {
   name: string;
   /** One line for people. */
   what: string;
-  variables?: StageOptions['variables'];
+  /** Of all its recorders. */
+  variables?: (options: DrillOptions) => StageOptions['variables'];
+  /** It mounts a file system: root, or a user namespace of its own, is needed. */
+  mounts?: boolean;
   play: (stage: Stage, options: DrillOptions) => Promise<Outcome>;
 }
 
@@ -83,12 +87,11 @@ export async function runDrill(
   options: DrillOptions,
   signal: AbortSignal,
 ): Promise<DrillReport> {
-  const { name, variables } = drill;
   const stage = await startStage(emulator, {
-    name,
+    name: drill.name,
     calls: options.calls,
     signal,
-    ...(variables && { variables }),
+    variables: drill.variables?.(options) ?? {},
   });
   let passed = false;
   try {

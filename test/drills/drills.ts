@@ -1,7 +1,13 @@
 /** All drills, by name. */
 import type { Drill } from './drill.ts';
+import { drachtioLost } from './scenarios/drachtio-lost.ts';
+import { killHost } from './scenarios/kill-host.ts';
+import { killRecorder } from './scenarios/kill-recorder.ts';
+import { killWorker } from './scenarios/kill-worker.ts';
 import { s3Outage } from './scenarios/s3-outage.ts';
+import { s3Slow } from './scenarios/s3-slow.ts';
+import { sigstop } from './scenarios/sigstop.ts';
 
-const ALL: readonly Drill[] = [s3Outage];
+const ALL: readonly Drill[] = [killRecorder, killHost, killWorker, s3Outage, s3Slow, drachtioLost, sigstop];
 
 export const DRILLS: ReadonlyMap<string, Drill> = new Map(ALL.map((drill) => [drill.name, drill]));

@@ -6,7 +6,7 @@ const WORST = 5;
 const MEASURES: [title: string, of: (verdict: StreamVerdict) => number][] = [
   ['sent', ({ sent }) => sent * 20],
   ['missing', ({ missingMs }) => missingMs],
-  ['missing though somebody listened', ({ excessMs }) => excessMs],
+  ['missing though it should be there', ({ excessMs }) => excessMs],
   ['differing', ({ differingMs }) => differingMs],
   ["of strangers' streams", ({ strangerMs }) => strangerMs],
   ['missing and in no gap', ({ unlistedMs }) => unlistedMs],
@@ -36,7 +36,7 @@ export function describeLosses(
     ...(worst.length > 0
       ? [
           table([
-            ['worst streams', 'label', 'sent', 'missing', 'listened', 'differing', 'causes'],
+            ['worst streams', 'label', 'sent', 'missing', 'should be there', 'differing', 'causes'],
             ...worst.map(({ sipCallId, label, sent, missingMs, excessMs, differingMs, causes }) => [
               sipCallId,
               label,

@@ -69,6 +69,8 @@ export interface Stage {
   stopMedia(calls: readonly DrillCall[]): Promise<void>;
   /** The same, and a BYE for each. */
   hangUp(calls: readonly DrillCall[]): Promise<void>;
+  /** Called when the stage is disposed of, in the opposite order. */
+  onDispose(close: () => Promise<unknown> | unknown): void;
   /** Waits, and ends early when the drill is broken off. */
   pause(ms: number): Promise<void>;
   /** Waits for so many manifests. @returns how many there are, at most after `limitMs` */
@@ -185,8 +187,12 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
       stopMedia,
       async hangUp(calls) {
         await stopMedia(calls);
-        for (const { call } of calls) await call.bye();
+        for (const { call } of calls) {
+          const { status } = await call.bye();
+          if (status !== 200) throw new Error(`a BYE was answered with ${status}`);
+        }
       },
+      onDispose: (close) => void closers.push(close),
       pause: (ms) => pause(ms, undefined, { signal }),
       async manifests(count, limitMs) {
         return poll(

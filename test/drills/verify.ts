@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { type Manifest, parseManifest } from '../../core/manifest.ts';
 import { allKeys, getObject, manifestKeys } from './bucket.ts';
-import { type Comparison, compare, type Span } from './compare.ts';
-import type { Expected, Outcome } from './drill.ts';
+import { type Comparison, compare } from './compare.ts';
+import type { Excuse, Expected, Outcome } from './drill.ts';
 import type { DrillCall, DrillStream, Stage } from './stage.ts';
 import { PACKET_MS } from './voice.ts';
 import { mulawChannels } from './wav.ts';
@@ -12,7 +12,7 @@ export interface StreamVerdict extends Omit<Comparison, 'missing'> {
   sipCallId: string;
   label: string;
   missingMs: number;
-  /** Of those, what was sent while somebody listened. */
+  /** Of those, what should be there: somebody listened when it was sent, and nobody destroyed it. */
   excessMs: number;
 }
 
@@ -48,7 +48,7 @@ interface Stored {
 }
 
 /** Looks at the recordings of all answered calls. */
-export async function verify({ s3, bucket }: Stage, { expected, deaf }: Outcome): Promise<Verdicts> {
+export async function verify({ s3, bucket }: Stage, { expected, excused }: Outcome): Promise<Verdicts> {
   const failures = new Failures();
   const stored = new Map<string, Stored[]>();
   const keys = await manifestKeys(s3, bucket);
@@ -68,7 +68,7 @@ export async function verify({ s3, bucket }: Stage, { expected, deaf }: Outcome)
       if (others.length > 0) failures.add('a call has more than one manifest', sipCallId);
       if (!one) failures.add('a call that was answered has no manifest', sipCallId);
       const audio = one && (await readAudio(one));
-      calls.push(judgeCall(call, group, one?.manifest, audio, deaf ?? (() => []), failures));
+      calls.push(judgeCall(call, group, one?.manifest, audio, excused ?? (() => false), failures));
     }
   for (const sipCallId of stored.keys()) failures.add('a manifest of no call that was answered', sipCallId);
   return { calls, manifests: keys.length, failures: failures.sentences };
@@ -97,7 +97,7 @@ function judgeCall(
   expected: Expected,
   manifest: Manifest | undefined,
   audio: Buffer | undefined,
-  deaf: (stream: DrillStream) => readonly Span[],
+  excused: Excuse,
   failures: Failures,
 ): CallVerdict {
   const { sipCallId } = call.call.facts;
@@ -107,12 +107,12 @@ function judgeCall(
     const recorded = manifest?.streams[index];
     const channel = channels[recorded?.channel ?? index] ?? Buffer.alloc(0);
     const { missing, ...comparison } = compare(channel, stream.stream, sentAtMs.length, recorded?.gaps ?? []);
-    const unheard = missing.filter((packet) => !isWithin(sentAtMs[packet] as number, deaf(stream)));
+    const excess = missing.filter((packet) => !excused(stream, packet, sentAtMs[packet] as number));
     const verdict = {
       sipCallId,
       label: recorded?.label ?? String(index + 1),
       missingMs: missing.length * PACKET_MS,
-      excessMs: unheard.length * PACKET_MS,
+      excessMs: excess.length * PACKET_MS,
       ...comparison,
     };
     const about = `${sipCallId} stream ${verdict.label}`;
@@ -124,16 +124,13 @@ function judgeCall(
   return { manifest, streams };
 }
 
-const isWithin = (ms: number, spans: readonly Span[]): boolean =>
-  spans.some(({ fromMs, toMs }) => ms >= fromMs && ms <= toMs);
-
 const wrongsOf = (
   { sent, excessMs, differingMs, strangerMs, unlistedMs, wronglyListedMs, causes }: StreamVerdict,
   { maxMissingMs = 0, maxDifferingMs, causes: allowed = [] }: Expected,
   stream: DrillStream,
 ): [isWrong: boolean, sentence: string][] => [
   [sent === 0, 'nothing was sent'],
-  [excessMs > maxMissingMs, `more than ${maxMissingMs} ms of what was sent to a listener are missing`],
+  [excessMs > maxMissingMs, `more than ${maxMissingMs} ms are missing of what should be there`],
   [differingMs > (maxDifferingMs?.(stream) ?? 0), 'audio differs from what was sent'],
   [strangerMs > 0, "another stream's audio is in it"],
   [unlistedMs > 0, 'audio is missing that no gap of the manifest lists'],

@@ -202,6 +202,26 @@ export async function runRecorderProcess(
   }
 }
 
+/** `recover <spool>`, to its end: what the spool holds goes to S3 without a recorder. */
+export function runRecovery(
+  spool: string,
+  {
+    endpoint,
+    bucket,
+    logFile,
+    signal,
+  }: { endpoint: string; bucket: string; logFile: string; signal?: AbortSignal },
+): Promise<{ code: number | null; lines: string[] }> {
+  return runChild({
+    name: 'recover',
+    command: nodeProgram(MAIN, ['recover', spool]),
+    env: { ...process.env, ...emulatorEnvironment(endpoint, ACCOUNT, REGION), SIPREC_BUCKET: bucket },
+    logFile,
+    timeoutMs: 120_000,
+    ...(signal && { signal }),
+  });
+}
+
 /** A range of so many pairs of which every port is free, below those that the system gives out by itself. */
 export async function freePortRange(pairs: number): Promise<{ min: number; max: number }> {
   for (;;) {
