@@ -1,4 +1,6 @@
 /** Plays a drill from the command line: `npm run drill -- <name>`. The last line of its output is one JSON object. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { startTestEmulator } from '../helpers/emulator.ts';
 import { type DrillOptions, runDrill } from './drill.ts';
@@ -50,6 +52,16 @@ function chosen(positionals: string[]): string {
   return name;
 }
 
+/** The same command in a user namespace of its own, where anybody may mount a file system (unshare(1)). */
+async function inOwnNamespace(): Promise<number> {
+  const child = spawn('unshare', ['--map-root-user', '--mount', process.execPath, ...process.argv.slice(1)], {
+    stdio: 'inherit',
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+  const [code] = await once(child, 'exit');
+  return code ?? 1;
+}
+
 async function main(): Promise<number> {
   const { values, positionals } = parse(process.argv.slice(2));
   if (values.help) {
@@ -59,6 +71,7 @@ async function main(): Promise<number> {
   const name = chosen(positionals);
   const drill = DRILLS.get(name);
   if (!drill) throw new UsageError(`there is no drill ${name}`);
+  if (drill.mounts && process.getuid?.() !== 0) return inOwnNamespace();
   const startedAt = performance.now();
   const options: DrillOptions = {
     calls: number('--calls', values.calls, 400),

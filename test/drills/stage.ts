@@ -14,7 +14,7 @@ import { type ClaimedPorts, claimPorts, type SlotPortPlan } from '../../local/cl
 import { findDrachtio, startSipServerChild } from '../../local/cloud/sip-server-child.ts';
 import type { TestEmulator } from '../helpers/emulator.ts';
 import { REGION, type RecorderProcess, SECRET, startRecorderProcess } from '../helpers/recorder.ts';
-import { Src, type SrcCall } from '../helpers/src.ts';
+import { finalOf, Src, type SrcCall } from '../helpers/src.ts';
 import { manifestKeys } from './bucket.ts';
 import { RtpSource } from './rtp-source.ts';
 import { S3Proxy } from './s3-proxy.ts';
@@ -37,6 +37,10 @@ export interface DrillCall {
   streams: DrillStream[];
   /** When each packet of a stream was sent, in the order of `streams`; there as soon as they have ended. */
   sentAtMs: Float64Array[];
+  /** The end of its media, once begun. */
+  stopping?: Promise<void>;
+  /** When the BYE of the recorder came, with which the media ends; milliseconds since the epoch. */
+  endedByRecorderAtMs?: number;
 }
 
 export interface StageOptions {
@@ -65,6 +69,8 @@ export interface Stage {
   startSipServer(): Promise<void>;
   /** Places calls and begins to send their media as soon as each is answered. */
   placeCalls(calls: number): Promise<DrillCall[]>;
+  /** Offers a call that is expected to be refused. @returns the status of the answer; a call that is taken is ended at once */
+  offerCall(): Promise<number>;
   /** Ends the media of calls that still have some. */
   stopMedia(calls: readonly DrillCall[]): Promise<void>;
   /** The same, and a BYE for each. */
@@ -129,21 +135,31 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
     });
     let recorders = 0;
 
+    const stop = async (calls: readonly DrillCall[]): Promise<void> => {
+      const sent = await rtp.stop(calls.flatMap(({ streams }) => streams.map(({ stream }) => stream)));
+      const sentOf = new Map(sent.map(({ stream, sentAtMs }) => [stream, sentAtMs]));
+      for (const call of calls)
+        call.sentAtMs = call.streams.map(({ stream }) => sentOf.get(stream) as Float64Array);
+    };
+    const stopMedia = async (calls: readonly DrillCall[]): Promise<void> => {
+      const running = calls.filter(({ stopping }) => stopping === undefined);
+      const stopping = stop(running);
+      for (const call of running) call.stopping = stopping;
+      await Promise.all(calls.map((call) => call.stopping));
+    };
+
     const placeCall = async (): Promise<DrillCall> => {
       const opened = await rtp.open(2);
       const call = src.callFromPorts(opened.map(({ port }) => port));
       const { media } = parse((await call.start()).body.toString());
       const streams = opened.map(({ stream }, mLine) => ({ stream, rtpPort: media[mLine]?.port ?? 0 }));
       await rtp.start(streams.map(({ stream, rtpPort }) => ({ stream, port: rtpPort })));
-      return { call, streams, sentAtMs: [] };
-    };
-
-    const stopMedia = async (calls: readonly DrillCall[]) => {
-      const running = calls.filter(({ sentAtMs }) => sentAtMs.length === 0);
-      const sent = await rtp.stop(running.flatMap(({ streams }) => streams.map(({ stream }) => stream)));
-      const sentOf = new Map(sent.map(({ stream, sentAtMs }) => [stream, sentAtMs]));
-      for (const call of running)
-        call.sentAtMs = call.streams.map(({ stream }) => sentOf.get(stream) as Float64Array);
+      const placed: DrillCall = { call, streams, sentAtMs: [] };
+      void call.endedByRecorder.promise.then(() => {
+        placed.endedByRecorderAtMs = Date.now();
+        return stopMedia([placed]);
+      });
+      return placed;
     };
 
     return {
@@ -183,6 +199,17 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
         };
         await Promise.all(Array.from({ length: PLACING_AT_ONCE }, place));
         return placed;
+      },
+      async offerCall() {
+        const opened = await rtp.open(2);
+        const call = src.callFromPorts(opened.map(({ port }) => port));
+        const transaction = call.send(call.invite());
+        const answer = await finalOf(transaction);
+        if (answer.status === 200) {
+          call.answered(transaction, answer);
+          await call.bye();
+        }
+        return answer.status;
       },
       stopMedia,
       async hangUp(calls) {
