@@ -85,6 +85,11 @@ export const sourceSchema = z.strictObject({
   tenant: label('a tenant').optional(),
   /** Keys pressed during a call are recorded as `*`; their tones in the audio are not changed. */
   maskDigits: z.boolean('write true or false').optional(),
+  /**
+   * What journals hold of encrypted calls until they are finished: SRTP as it came, with its keys sealed beside it, or,
+   * if so written here, the audio in clear.
+   */
+  journalSrtp: z.enum(['encrypted', 'decrypted'], 'write encrypted or decrypted').optional(),
   profile: z.enum(SOURCE_PROFILES, 'write broadworks, rfc7866 or generic').default('broadworks'),
 });
 

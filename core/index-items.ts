@@ -134,13 +134,16 @@ export function recordingItem(
       channels: manifest.audio.channels,
       encoding: manifest.audio.encoding,
     },
-    streams: manifest.streams.map(({ label, channel, codec, packets, lostPackets, gaps }) => ({
+    streams: manifest.streams.map(({ label, channel, codec, packets, lostPackets, gaps, unlistedGaps }) => ({
       label,
       channel,
       codec,
       packets,
       lostPackets,
-      gapMs: gaps.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0),
+      gapMs: [
+        ...gaps.map(({ fromMs, toMs }) => toMs - fromMs),
+        ...(unlistedGaps ?? []).map(({ totalMs }) => totalMs),
+      ].reduce((sum, ms) => sum + ms, 0),
     })),
     warnings: manifest.warnings,
     files: manifest.files,

@@ -117,6 +117,14 @@ export const gapSchema = z.object({
 });
 export type Gap = z.infer<typeof gapSchema>;
 
+/** Gaps over 20 ms that are not listed one by one, for the longest are, and no more than 1,000 of a stream. */
+export const unlistedGapSchema = z.object({
+  cause: z.enum(GAP_CAUSES),
+  count: z.number().int().positive(),
+  totalMs: z.number().positive(),
+});
+export type UnlistedGap = z.infer<typeof unlistedGapSchema>;
+
 /** A time in which a stream carried a participant's voice. Without `endedAt` it lasted until the recording ended. */
 export const carriedSchema = z.object({
   participantId: z.string(),
@@ -193,6 +201,8 @@ export const streamSchema = z.object({
   firstPacketAt: timestamp.optional(),
   lastPacketAt: timestamp.optional(),
   gaps: z.array(gapSchema),
+  /** By cause. */
+  unlistedGaps: z.array(unlistedGapSchema).optional(),
   dtmf: z.array(dtmfSchema).optional(),
   /** In order of time. */
   carried: z.array(carriedSchema).optional(),

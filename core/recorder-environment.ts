@@ -14,6 +14,9 @@ const wholeNumber = (min: number, max: number) => {
     .pipe(z.int().min(min, remedy).max(max, remedy));
 };
 
+/** 32 bytes, in base64. */
+const isKey = (text: string): boolean => /^[A-Za-z0-9+/]{43}=$/.test(text);
+
 const port = wholeNumber(0, 65_535);
 const text = z.string('must be set').min(1, 'must not be empty');
 const address = z.union([z.ipv4(), z.ipv6()], 'write an IPv4 or IPv6 address');
@@ -35,6 +38,18 @@ const variables = z.object({
   SIPREC_BUCKET: text,
   /** Directory of journals and finished files that are not yet safe in S3. */
   SIPREC_SPOOL: text,
+  /**
+   * Seals the keys of encrypted calls in the spool: base64 of 32 random bytes, the same for all recorders that may be
+   * handed the spool. Several, with commas: the first seals, the others still open what they sealed.
+   */
+  SIPREC_SPOOL_KEY: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((key) => key.trim() || []))
+    .refine(
+      (keys) => keys.every(isKey),
+      'write base64 of 32 random bytes, such as of `openssl rand -base64 32`',
+    ),
   /** Local address that RTP sockets are bound to, and the one that answers name. */
   SIPREC_MEDIA_ADDRESS: address,
   SIPREC_MEDIA_PUBLIC_ADDRESS: address.optional(),
@@ -75,6 +90,9 @@ export type RecorderEnvironment = z.infer<typeof schema>;
 /** What a caller writes to start a recorder: the same names, as text. */
 export type RecorderVariables = { [name in keyof z.input<typeof schema>]?: string };
 
+/** Not repeated in messages. */
+const SECRETS = ['SIPREC_SPOOL_KEY'];
+
 /**
  * Reads the environment of a recorder.
  * @throws Error naming each variable that is missing or wrong
@@ -84,7 +102,8 @@ export function readRecorderEnvironment(environment: NodeJS.ProcessEnv): Recorde
   if (result.success) return result.data;
   const lines = result.error.issues.map((issue) => {
     const name = String(issue.path[0]);
-    return `  ${name}: ${JSON.stringify(environment[name]) ?? 'not set'}: ${issue.message}`;
+    const value = SECRETS.includes(name) ? 'its value' : (JSON.stringify(environment[name]) ?? 'not set');
+    return `  ${name}: ${value}: ${issue.message}`;
   });
   throw new Error(`the environment of the recorder is not usable:\n${lines.join('\n')}`);
 }

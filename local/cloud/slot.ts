@@ -1,4 +1,6 @@
 /** A slot of the local cloud: a SIP server and a recorder, as on one host in production. */
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Deployment } from '../../core/deployment.ts';
 import { recordingsBucketName } from '../../core/names.ts';
@@ -98,6 +100,13 @@ export async function startSlot(options: SlotOptions): Promise<RunningSlot> {
   };
 }
 
+/** The same for all slots, and the next start, which finds their spools. */
+function spoolKey(directory: string): string {
+  const file = join(directory, 'spool.key');
+  if (!existsSync(file)) writeFileSync(file, randomBytes(32).toString('base64'), { mode: 0o600 });
+  return readFileSync(file, 'utf8');
+}
+
 function recorderVariables({ deployment, slot, ports, endpoint, directory }: SlotOptions): NodeJS.ProcessEnv {
   const variables: RecorderVariables = {
     SIPREC_SLOT: slot.name,
@@ -105,6 +114,7 @@ function recorderVariables({ deployment, slot, ports, endpoint, directory }: Slo
     SIPREC_SOURCES: JSON.stringify(deployment.sources),
     SIPREC_BUCKET: recordingsBucketName(deployment, slot.region),
     SIPREC_SPOOL: join(directory, 'spool', slot.name),
+    SIPREC_SPOOL_KEY: spoolKey(directory),
     SIPREC_MEDIA_ADDRESS: HOST,
     SIPREC_RTP_PORT_MIN: String(ports.rtp.min),
     SIPREC_RTP_PORT_MAX: String(ports.rtp.max),

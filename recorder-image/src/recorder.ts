@@ -13,6 +13,7 @@ import { connectSipServer } from './sip/sip-server.ts';
 import { Srs } from './sip/srs.ts';
 import { Finisher, type RetryDelays } from './storage/finisher.ts';
 import { Spool } from './storage/spool.ts';
+import { SpoolKeys } from './storage/spool-keys.ts';
 
 /** How often recordings are looked for that nobody will end. */
 const OVERDUE_CHECK_MS = 1_000;
@@ -57,7 +58,12 @@ export async function startRecorder(
     spoolFlushMs = 5_000,
   }: RecorderTimes = {},
 ): Promise<Recorder> {
-  const spool = new Spool(environment.SIPREC_SPOOL);
+  const keys = new SpoolKeys(environment.SIPREC_SPOOL_KEY.map((key) => Buffer.from(key, 'base64')));
+  if (!keys.canSeal)
+    logger.warn(
+      'SIPREC_SPOOL_KEY is not set: the keys of encrypted calls lie in the spool as they were sent',
+    );
+  const spool = new Spool(environment.SIPREC_SPOOL, keys);
   await spool.prepare();
   const leftBehind = await spool.entries();
 
@@ -68,7 +74,7 @@ export async function startRecorder(
     logger: SILENT, // what fails is thrown, and logged with the recording that it is about
   });
   const finisher = new Finisher(
-    { target: { s3, bucket: environment.SIPREC_BUCKET }, recorderVersion: packageJson.version },
+    { target: { s3, bucket: environment.SIPREC_BUCKET }, recorderVersion: packageJson.version, keys },
     logger,
     retryDelays,
   );
@@ -118,6 +124,7 @@ export async function startRecorder(
   const { resumed, over } = await resumeRecordings(leftBehind, maxCallMs, {
     capture,
     spool,
+    keys,
     logger,
     now: () => new Date(),
   });

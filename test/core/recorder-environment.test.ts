@@ -31,6 +31,7 @@ describe('readRecorderEnvironment', () => {
       SIPREC_SOURCES: [{ ...SOURCES[0], profile: 'broadworks' }],
       SIPREC_BUCKET: 'recordings',
       SIPREC_SPOOL: 'spool',
+      SIPREC_SPOOL_KEY: [],
       SIPREC_MEDIA_ADDRESS: '127.0.0.1',
       SIPREC_RTP_PORT_MIN: 20_000,
       SIPREC_RTP_PORT_MAX: 59_999,
@@ -99,6 +100,21 @@ describe('readRecorderEnvironment', () => {
     const problems = problemsOf({ ...NEEDED, [name]: value });
     expect(problems).toEqual([expect.stringContaining(`${name}: ${JSON.stringify(value)}: `)]);
     expect(problems[0]).toContain(remedy);
+  });
+
+  it.each(['secret', Buffer.alloc(31).toString('base64'), `${Buffer.alloc(32).toString('base64')},no`])(
+    'refuses a key that is none, and does not repeat it: %s',
+    (value) => {
+      expect(problemsOf({ ...NEEDED, SIPREC_SPOOL_KEY: value })).toEqual([
+        expect.stringMatching(/^SIPREC_SPOOL_KEY: its value: write base64 of 32 random bytes/),
+      ]);
+    },
+  );
+
+  it('takes several keys', () => {
+    const keys = [1, 2].map((byte) => Buffer.alloc(32, byte).toString('base64'));
+    const environment = readRecorderEnvironment({ ...NEEDED, SIPREC_SPOOL_KEY: keys.join(', ') });
+    expect(environment.SIPREC_SPOOL_KEY).toEqual(keys);
   });
 
   it('tells what is wrong between variables along with the rest', () => {

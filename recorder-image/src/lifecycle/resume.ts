@@ -10,9 +10,11 @@ import type { Logger } from 'pino';
 import { decodeTime } from 'ulid';
 import { MANIFEST_FILE } from '../../../core/manifest.ts';
 import type { MediaCapture, StreamCounters, StreamSource } from '../media/capture.ts';
+import type { ProtectionPeriod } from '../media/decrypt-journal.ts';
 import { CODECS } from '../sdp/codecs.ts';
 import { closeStreams } from '../sip/recording-session.ts';
 import type { RunningRecording } from '../sip/srs.ts';
+import { protectionPeriods } from '../storage/protection.ts';
 import {
   type Ending,
   eventsOf,
@@ -23,6 +25,7 @@ import {
   type SessionRecord,
 } from '../storage/session-record.ts';
 import type { Spool, SpoolEntry } from '../storage/spool.ts';
+import type { SpoolKeys } from '../storage/spool-keys.ts';
 
 /** Code of the warning in the manifest. */
 export const RECORDER_RESTARTED = 'recorder-restarted';
@@ -33,6 +36,7 @@ const CONCURRENCY = 32;
 export interface ResumeDependencies {
   capture: MediaCapture;
   spool: Spool;
+  keys: SpoolKeys;
   now: () => Date;
   logger: Logger;
 }
@@ -80,7 +84,7 @@ async function resumeRecording(
   dependencies: ResumeDependencies,
 ): Promise<RunningRecording | undefined> {
   if (!(await mayGoOn(directory, oldestMs))) return undefined;
-  const record = await readSessionRecord(directory);
+  const record = await readSessionRecord(directory, dependencies.keys);
   const openings = openingsOf(record);
   if (eventsOf(record, 'answered').length === 0 || openings.length === 0) return undefined;
 
@@ -118,19 +122,21 @@ interface StreamToReopen {
   knownSsrcs: number[];
   clockRates: Map<number, number>;
   encrypted: boolean;
+  decrypt?: readonly ProtectionPeriod[];
 }
 
 /** Each journal as its last event tells of it. A stream whose m-line was removed is opened, too: it hears nothing. */
 function openingsOf(record: SessionRecord): StreamToReopen[] {
   const latest = new Map(eventsOf(record, 'stream').map((event) => [event.journal, event]));
-  return [...latest.values()].flatMap(({ journal, rtpPort, accept, codecs, encrypted = false }) =>
+  return [...latest.values()].flatMap(({ journal, mLine, rtpPort, accept, codecs, ...stream }) =>
     rtpPort === undefined || accept === undefined
       ? []
       : {
           journal,
           rtpPort,
           accept,
-          encrypted,
+          encrypted: stream.encrypted ?? false,
+          ...(stream.decrypted && { decrypt: protectionPeriods(record, mLine) }),
           knownSsrcs: eventsOf(record, 'source')
             .filter((source) => source.journal === journal)
             .map(({ ssrc }) => ssrc),

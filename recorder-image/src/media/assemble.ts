@@ -9,24 +9,20 @@
  * What is missing is silence. Stretches over 20 ms are listed as gaps, with their cause:
  * `lost`: sequence numbers are missing;
  * `not-sent`: the sender left a pause, or another stream had audio before this one's first or after its last;
- * `crash`: the same after the last, in a journal whose end is not whole;
- * `undecoded`: the journal holds it, and it could not be decoded; the stream's `undecoded` tells why.
+ * `crash`: nobody listened between two segments of the journal, or, after the last audio, the journal's end is not whole;
+ * `undecoded`: the journal holds it, and it could not be decoded, as the stream's `undecoded` tells, or is spoiled there.
  */
 import { renameSync, rmSync } from 'node:fs';
-import type { Gap } from '../../../core/manifest.ts';
+import type { Gap, UnlistedGap } from '../../../core/manifest.ts';
 import { CODECS, type CodecName } from '../sdp/codecs.ts';
 import { DECODERS } from './decode.ts';
 import { G711_SILENCE, type G711Codec } from './g711.ts';
+import { GapList, type PlacedGap } from './gap-list.ts';
+import type { SegmentReport } from './journal-segments.ts';
 import { type Piece, type Track, writeAudio } from './mixdown.ts';
 import type { DtmfDigit } from './telephone-event.ts';
 import { samplesOfTicks, TICKS_PER_MS } from './ticks.ts';
-import {
-  MAX_UNLISTED_GAP,
-  type PayloadTypes,
-  type PlacedAudio,
-  type PlacedGap,
-  StreamTimeline,
-} from './timeline.ts';
+import { MAX_UNLISTED_GAP, type PlacedAudio, type StreamJournal, StreamTimeline } from './timeline.ts';
 import { upsampler } from './upsample.ts';
 import { assertWavFits, frameBytes, type WavEncoding, type WavFormat } from './wav.ts';
 
@@ -35,9 +31,8 @@ export type { DtmfDigit } from './telephone-event.ts';
 
 const G711_ENCODING: Readonly<Record<G711Codec, WavEncoding>> = { PCMU: 'pcmu', PCMA: 'pcma' };
 
-export interface AssemblyStream extends PayloadTypes {
+export interface AssemblyStream extends StreamJournal {
   label: string;
-  journalPath: string;
 }
 
 export interface AssemblyJob {
@@ -72,9 +67,14 @@ export interface AssembledStream {
   unauthenticPackets: number;
   firstPacketAt?: number;
   lastPacketAt?: number;
+  /** The longest, no more than `MAX_LISTED_GAPS`. */
   gaps: Gap[];
-  /** The journal's end was cut off or spoiled; all before it is used. */
+  /** The others, by cause; absent if there are none. */
+  unlistedGaps?: UnlistedGap[];
+  /** The end of the journal, or of one of its segments, was cut off or spoiled; all else is used. */
   truncatedJournal: boolean;
+  /** Bytes of the journal that could not be read; absent if there are none. */
+  unreadBytes?: number;
   dtmf: DtmfDigit[];
   /** Some audio could not be decoded, for this reason: whoever needs it needs the journal. */
   undecoded?: string;
@@ -97,18 +97,18 @@ interface Survey {
 
 /** What decoding a stream did not give. */
 interface Undecoded {
-  gaps: PlacedGap[];
+  gaps: GapList;
   reason: string | undefined;
 }
 
 /**
  * Assembles one recording. Busy: the recorder calls `assembleInWorker`.
  * The file appears at `outPath` when it is whole; one that is there already is replaced.
- * @throws WavTooLargeError | NodeJS.ErrnoException
+ * @throws NodeJS.ErrnoException
  */
 export async function assemble(job: AssemblyJob): Promise<Assembly> {
   const surveys = job.streams.map(survey);
-  const undecoded = job.streams.map((): Undecoded => ({ gaps: [], reason: undefined }));
+  const undecoded = job.streams.map((): Undecoded => ({ gaps: new GapList(), reason: undefined }));
   const start = Math.min(...surveys.map((stream) => stream.start));
   const end = Math.max(...surveys.map((stream) => stream.end));
   const audio = start < end ? await writeFile(job, surveys, undecoded, start, end) : undefined;
@@ -118,12 +118,17 @@ export async function assemble(job: AssemblyJob): Promise<Assembly> {
     streams: job.streams.map(({ label }, index) => {
       const { report, telephoneEvents } = (surveys[index] as Survey).timeline;
       const { gaps, reason } = undecoded[index] as Undecoded;
+      const { ssrcs, payloadTypes, segments, unreadBytes, ...counts } = report;
       return {
         label,
-        ...report,
-        ssrcs: [...report.ssrcs],
-        payloadTypes: [...report.payloadTypes],
-        gaps: audio === undefined ? [] : gapsOf(surveys[index] as Survey, gaps, start, end),
+        ...counts,
+        ssrcs: [...ssrcs],
+        payloadTypes: [...payloadTypes],
+        ...(audio === undefined
+          ? { gaps: [] }
+          : toldGaps(gapsOf(surveys[index] as Survey, gaps, crashes(surveys, segments), start, end), start)),
+        truncatedJournal: segments.some(({ truncated }) => truncated),
+        ...(unreadBytes > 0 && { unreadBytes }),
         dtmf: telephoneEvents.digits(digitsFrom, job.maskDigits ?? false),
         ...(reason !== undefined && { undecoded: reason }),
       };
@@ -132,7 +137,7 @@ export async function assemble(job: AssemblyJob): Promise<Assembly> {
 }
 
 function survey(stream: AssemblyStream): Survey {
-  const timeline = new StreamTimeline(stream.journalPath, stream);
+  const timeline = new StreamTimeline(stream);
   const codecs = new Set<CodecName>();
   let start = Number.POSITIVE_INFINITY;
   let end = Number.NEGATIVE_INFINITY;
@@ -185,7 +190,9 @@ async function writeFile(
   const partPath = `${job.outPath}.part`;
   try {
     await writeAudio(partPath, format, length, silence, tracks);
-    const isHeard = surveys.some((stream, index) => stream.duration > missing(undecoded[index] as Undecoded));
+    const isHeard = surveys.some(
+      (stream, index) => stream.duration > (undecoded[index] as Undecoded).gaps.duration,
+    );
     if (isHeard) renameSync(partPath, job.outPath);
     else rmSync(partPath);
     const startedAtMs = Math.round(start / TICKS_PER_MS);
@@ -195,8 +202,6 @@ async function writeFile(
     throw error;
   }
 }
-
-const missing = ({ gaps }: Undecoded): number => gaps.reduce((sum, { from, to }) => sum + to - from, 0);
 
 /** The audio of one stream in one codec: each has a track, and a decoder, of its own. */
 interface Source {
@@ -208,8 +213,7 @@ interface Source {
 }
 
 function* audioOf({ stream, codec }: Source): Generator<PlacedAudio, void, void> {
-  for (const audio of new StreamTimeline(stream.journalPath, stream).audio())
-    if (audio.codec === codec) yield audio;
+  for (const audio of new StreamTimeline(stream).audio()) if (audio.codec === codec) yield audio;
 }
 
 async function* g711Pieces(source: Source): AsyncGenerator<Piece, void, void> {
@@ -230,9 +234,7 @@ async function* linearPieces(
   const upsample = upsampler(sampleRate / CODECS[codec].sampleRate);
   const onUndecoded = ({ position, end }: PlacedAudio, reason: string): void => {
     undecoded.reason ??= reason;
-    const last = undecoded.gaps.at(-1);
-    if (last?.to === position) last.to = end;
-    else undecoded.gaps.push({ from: position, to: end, cause: 'undecoded' });
+    undecoded.gaps.add({ from: position, to: end, cause: 'undecoded' });
   };
   for await (const { position, samples } of DECODERS[codec](audioOf(source), { ffmpeg, onUndecoded })) {
     const upsampled = upsample(samples);
@@ -241,25 +243,81 @@ async function* linearPieces(
   }
 }
 
-/** All gaps of a stream, from `start` to `end` of the file, in the order of time. */
-function gapsOf(stream: Survey, undecoded: readonly PlacedGap[], start: number, end: number): Gap[] {
-  const { report } = stream.timeline;
-  const atEnd = report.truncatedJournal ? 'crash' : 'not-sent';
+/** A time in which nobody listened to a stream, in ticks. */
+type Crash = Pick<PlacedGap, 'from' | 'to'>;
+
+/** Before each segment but the first, from the last packet that any stream of the recording had by then. */
+function crashes(surveys: readonly Survey[], segments: readonly SegmentReport[]): Crash[] {
+  const heard = surveys.flatMap(({ timeline }) =>
+    timeline.report.segments.flatMap(({ lastArrivalMs = [] }) => lastArrivalMs),
+  );
+  return segments.slice(1).flatMap(({ startedAtMs }) => {
+    if (startedAtMs === undefined) return [];
+    const lastHeard = Math.max(...heard.filter((arrivalMs) => arrivalMs < startedAtMs));
+    return lastHeard > 0 ? [{ from: lastHeard * TICKS_PER_MS, to: startedAtMs * TICKS_PER_MS }] : [];
+  });
+}
+
+/** A pause before the first or after the last audio, with the crashes in it. */
+function* splitByCrashes({ from, to }: Crash, within: readonly Crash[]): Generator<PlacedGap, void, void> {
+  let at = from;
+  for (const crash of within) {
+    const [begin, end] = [Math.max(at, crash.from), Math.min(to, crash.to)];
+    if (begin >= end) continue;
+    yield { from: at, to: begin, cause: 'not-sent' };
+    yield { from: begin, to: end, cause: 'crash' };
+    at = end;
+  }
+  yield { from: at, to, cause: 'not-sent' };
+}
+
+/** All gaps of a stream, from `start` to `end` of the file. */
+function gapsOf(
+  stream: Survey,
+  undecoded: GapList,
+  crashes: readonly Crash[],
+  start: number,
+  end: number,
+): GapList {
+  const { gaps, segments } = stream.timeline.report;
   const isSilent = stream.start >= stream.end;
-  const around = isSilent
-    ? [{ from: start, to: end, cause: atEnd } as const]
-    : [
-        { from: start, to: stream.start, cause: 'not-sent' } as const,
-        ...report.gaps,
-        ...undecoded,
-        { from: stream.end, to: end, cause: atEnd } as const,
-      ];
-  return around
-    .filter(({ from, to }) => to - from > MAX_UNLISTED_GAP)
-    .sort((one, other) => one.from - other.from)
-    .map(({ from, to, cause }) => ({
+  const before = isSilent ? end : stream.start;
+  const after = isSilent ? end : stream.end;
+  const isCutOff = segments.at(-1)?.truncated ?? false;
+  const all = new GapList();
+  const listed: PlacedGap[] = [
+    ...(isSilent && isCutOff
+      ? [{ from: start, to: end, cause: 'crash' } as const]
+      : splitByCrashes({ from: start, to: before }, crashes)),
+    ...gaps.listed,
+    ...undecoded.listed,
+    ...(isCutOff
+      ? [{ from: after, to: end, cause: 'crash' } as const]
+      : splitByCrashes({ from: after, to: end }, crashes)),
+  ];
+  for (const gap of listed.sort((one, other) => one.from - other.from))
+    if (gap.to - gap.from > MAX_UNLISTED_GAP) all.add(gap);
+  for (const unlisted of [...gaps.unlisted, ...undecoded.unlisted]) all.addUnlisted(unlisted);
+  return all;
+}
+
+/** As the manifest tells them. */
+function toldGaps(
+  { listed, unlisted }: GapList,
+  start: number,
+): Pick<AssembledStream, 'gaps' | 'unlistedGaps'> {
+  return {
+    gaps: listed.map(({ from, to, cause }) => ({
       fromMs: (from - start) / TICKS_PER_MS,
       toMs: (to - start) / TICKS_PER_MS,
       cause,
-    }));
+    })),
+    ...(unlisted.length > 0 && {
+      unlistedGaps: unlisted.map(({ cause, count, duration }) => ({
+        cause,
+        count,
+        totalMs: duration / TICKS_PER_MS,
+      })),
+    }),
+  };
 }

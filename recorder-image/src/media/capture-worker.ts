@@ -3,6 +3,7 @@
  */
 import { workerData } from 'node:worker_threads';
 import type { AddressRule } from './address-rule.ts';
+import type { ProtectionPeriod } from './decrypt-journal.ts';
 import { ReceivedStream, type StreamCounters } from './received-stream.ts';
 import { openReceiver, type ReceiverKind } from './receivers/open-receiver.ts';
 import type { RtcpTerms } from './rtcp-reporter.ts';
@@ -35,6 +36,7 @@ export interface OpenRequest {
   journalPath: string;
   accept: AddressRule;
   rtcp: RtcpTerms;
+  decrypt: readonly ProtectionPeriod[] | undefined;
   /** One of these must come first; none if any may. */
   knownSsrcs: readonly number[];
 }
@@ -43,6 +45,7 @@ export interface UpdateRequest {
   streamId: number;
   accept: AddressRule;
   rtcp: RtcpTerms;
+  decrypt: readonly ProtectionPeriod[] | undefined;
 }
 
 /** Sent once for each stream and kind; `reopen`: it could not be opened again after the death of its worker. */
@@ -84,7 +87,7 @@ function openStream(streamId: number): ReceivedStream {
   return stream;
 }
 
-const update = ({ streamId, accept, rtcp }: UpdateRequest): void => openStream(streamId).update(accept, rtcp);
+const update = ({ streamId, ...terms }: UpdateRequest): void => openStream(streamId).update(terms);
 
 /** Takes in what the sockets still hold, and closes them and the journal. */
 async function close({ streamId }: { streamId: number }): Promise<StreamCounters> {

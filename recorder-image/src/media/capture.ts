@@ -17,6 +17,7 @@ import type {
   StreamErrorEvent,
   StreamEvent,
 } from './capture-worker.ts';
+import type { ProtectionPeriod } from './decrypt-journal.ts';
 import { NoPortsError, PortPool, type PortRange } from './port-pool.ts';
 import type { StreamCounters } from './received-stream.ts';
 import type { ReceiverKind } from './receivers/open-receiver.ts';
@@ -53,6 +54,8 @@ export interface StreamTerms {
   /** Who may send: packets from other addresses are counted and not recorded. */
   accept: AddressRule;
   rtcp?: RtcpTerms;
+  /** Where the journal is to be in clear: what the offers so far have told of the encryption. The same way from the start. */
+  decrypt?: readonly ProtectionPeriod[];
 }
 
 export interface CaptureOptions {
@@ -245,8 +248,8 @@ export class MediaCapture {
     stream.worker.streams.delete(stream);
     stream.worker = worker;
     worker.streams.add(stream);
-    const { accept, rtcp = {} } = opening;
-    const request: OpenRequest = { streamId, rtpPort, journalPath, accept, rtcp, knownSsrcs };
+    const { accept, rtcp = {}, decrypt } = opening;
+    const request: OpenRequest = { streamId, rtpPort, journalPath, accept, rtcp, decrypt, knownSsrcs };
     const { receiveBufferBytes } = await worker.channel.call('open', request);
     return receiveBufferBytes;
   }
@@ -338,14 +341,14 @@ export class MediaCapture {
    * @throws InvalidAddressRuleError | StreamNotOpenError
    * @throws Error the stream was lost with its worker, and could not be opened again
    */
-  async updateStream(streamId: number, { accept, rtcp = {} }: StreamTerms): Promise<void> {
+  async updateStream(streamId: number, { accept, rtcp = {}, decrypt }: StreamTerms): Promise<void> {
     addressTest(accept);
     const stream = await this.#settled(streamId);
     // Also for the next worker, should this one die over it.
-    stream.opening = { ...stream.opening, accept, rtcp };
+    stream.opening = { ...stream.opening, accept, rtcp, ...(decrypt && { decrypt }) };
     if (stream.lost) throw stream.lost;
     try {
-      await stream.worker.channel.call('update', { streamId, accept, rtcp });
+      await stream.worker.channel.call('update', { streamId, accept, rtcp, decrypt });
     } catch (error) {
       if (!(error instanceof WorkerExitedError)) throw error;
       await this.#settled(streamId);

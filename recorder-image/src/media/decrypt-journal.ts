@@ -26,9 +26,50 @@ export const emptyDecryptionReport = (): DecryptionReport => ({
 const HANDOVER_MS = 2000;
 
 /**
- * What a packet is under, its tag tells better than the clock: media may be ahead of the signalling, or late. So every
- * keying is tried, the last that fitted first. A packet under none stands as it is if the offer of its time asked
- * for no encryption; otherwise it is left out. Replayed packets are left out, and network duplicates with them.
+ * Decrypts the packets of one stream. What a packet is under, its tag tells better than the clock: media may be ahead of
+ * the signalling, or late. So every keying is tried, the last that fitted first. A packet under none stands as it is if
+ * the offer of its time asked for no encryption; otherwise it is left out. Replayed packets are left out, and network
+ * duplicates with them.
+ */
+export class StreamDecryption {
+  #periods: readonly ProtectionPeriod[] = [];
+  readonly #receivers: { keying: SrtpKeying; receiver: SrtpReceiver }[] = [];
+
+  /** @param periods at least one, in the order of time */
+  constructor(periods: readonly ProtectionPeriod[]) {
+    this.update(periods);
+  }
+
+  /**
+   * Another offer came. Most repeat the keys: rollover counters and replay lists go on then.
+   * @param periods all of them so far
+   */
+  update(periods: readonly ProtectionPeriod[]): void {
+    this.#periods = periods;
+    for (const { keying } of periods)
+      if (keying && !this.#receivers.some((known) => sameKeying(keying, known.keying)))
+        this.#receivers.push({ keying, receiver: new SrtpReceiver(keying) });
+  }
+
+  /** The packet in clear, or why it is left out. */
+  unprotect(packet: Uint8Array, rtcp: boolean, arrivalMs: number): Uint8Array | SrtpRejection {
+    const result = this.#decrypt(packet, rtcp);
+    return result === 'unauthentic' && isPlainAt(this.#periods, arrivalMs) ? packet : result;
+  }
+
+  /** Moves the receiver that knew the packet to the front. */
+  #decrypt(packet: Uint8Array, rtcp: boolean): Uint8Array | SrtpRejection {
+    for (const [index, { receiver }] of this.#receivers.entries()) {
+      const result = receiver.unprotect(packet, rtcp);
+      if (result === 'unauthentic') continue;
+      if (index > 0) this.#receivers.unshift(...this.#receivers.splice(index, 1));
+      return result;
+    }
+    return 'unauthentic';
+  }
+}
+
+/**
  * @param periods at least one, in the order of time
  * @param report is added to
  */
@@ -37,34 +78,16 @@ export function* decryptJournalPackets(
   periods: readonly ProtectionPeriod[],
   report: DecryptionReport,
 ): Generator<JournalPacket, void, void> {
-  // Most re-INVITEs repeat the keys; rollover counters and replay lists go on then.
-  const keyings = periods
-    .flatMap(({ keying }) => keying ?? [])
-    .filter((keying, index, all) => all.findIndex((other) => sameKeying(keying, other)) === index);
-  const receivers = keyings.map((keying) => new SrtpReceiver(keying));
-
+  const decryption = new StreamDecryption(periods);
   for (const journalPacket of packets) {
-    const result = unprotect(receivers, journalPacket);
-    if (typeof result !== 'string') {
+    const { packet, rtcp, arrivalMs } = journalPacket;
+    const result = decryption.unprotect(packet, rtcp, arrivalMs);
+    if (typeof result === 'string') report[rtcp ? 'rtcp' : 'rtp'][result]++;
+    else {
       journalPacket.packet = result;
       yield journalPacket;
-    } else if (result === 'unauthentic' && isPlainAt(periods, journalPacket.arrivalMs)) {
-      yield journalPacket;
-    } else {
-      report[journalPacket.rtcp ? 'rtcp' : 'rtp'][result]++;
     }
   }
-}
-
-/** Moves the receiver that knew the packet to the front. */
-function unprotect(receivers: SrtpReceiver[], { packet, rtcp }: JournalPacket): Uint8Array | SrtpRejection {
-  for (const [index, receiver] of receivers.entries()) {
-    const result = receiver.unprotect(packet, rtcp);
-    if (result === 'unauthentic') continue;
-    if (index > 0) receivers.unshift(...receivers.splice(index, 1));
-    return result;
-  }
-  return 'unauthentic';
 }
 
 /** Whether a period without encryption was on at a time, or had just ended. Nothing comes before the first one. */

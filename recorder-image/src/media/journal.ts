@@ -9,21 +9,19 @@
  *
  * All numbers are big-endian. A file is only ever appended to, so that after a crash all but its end is whole.
  */
-import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
+import { MAX_PACKET_BYTES, RECORD_HEADER_BYTES, RecordWindow } from './record-window.ts';
 import { asSystemError, type SystemError } from './system-error.ts';
+
+export { MAX_PACKET_BYTES } from './record-window.ts';
 
 const MAGIC = '#!rtpplay1.0 ';
 const FILE_HEADER_BYTES = 16;
-const RECORD_HEADER_BYTES = 8;
 const MAX_OFFSET_MS = 0xffff_ffff;
-
-/** rtptools keep a packet in a buffer of 8000 bytes with its record header; no audio packet comes near. */
-export const MAX_PACKET_BYTES = 8000 - RECORD_HEADER_BYTES;
 
 /** The longest record fits; so does half a second of G.711 (9 KB/s with record headers), which is flushed then. */
 const WRITE_BUFFER_BYTES = 8 * 1024;
-const READ_CHUNK_BYTES = 256 * 1024;
 
 /** Where and since when the packets were received. `startedAtMs` is whole milliseconds since the epoch. */
 export interface JournalHeader {
@@ -167,24 +165,42 @@ export class JournalWriter {
   }
 }
 
+/** When a journal was begun, as it is known from elsewhere. */
+export interface Opening {
+  /** Milliseconds since the epoch. */
+  atMs: number;
+  /** The header of the journal may tell a time that differs by so much. */
+  withinMs: number;
+}
+
 /**
- * Reads one journal in chunks, in constant memory.
+ * Reads one journal file in chunks, in constant memory.
  *
- * A crash may have cut the end off, and a disk may have spoiled it. What is whole up to there is read, and
- * `truncatedAt` tells after the reading where the rest begins that is not: at 0 if not even the header is whole.
+ * A crash may have cut its end off, and a disk may have spoiled any part of it. What is not whole is passed over up to
+ * where whole records go on; `skippedBytes` counts it. `truncatedAt` tells after the reading where the end begins that
+ * could not be read: at 0 if nothing could.
  */
 export class JournalReader {
   readonly #path: string;
+  readonly #opening: Opening | undefined;
   #header: JournalHeader | undefined;
+  #skippedBytes = 0;
   #truncatedAt: number | undefined;
 
-  constructor(path: string) {
+  /** @param opening stands in for a header that is spoiled, or contradicts it */
+  constructor(path: string, opening?: Opening) {
     this.#path = path;
+    this.#opening = opening;
   }
 
-  /** Known as soon as the first packet was read; absent if it is not whole. */
+  /** Known as soon as the first packet was read; absent if it is not whole and nothing stands in for it. */
   get header(): JournalHeader | undefined {
     return this.#header;
+  }
+
+  /** Bytes so far that could not be read, and that whole records follow. */
+  get skippedBytes(): number {
+    return this.#skippedBytes;
   }
 
   /** Position in the file, in bytes, from which on nothing could be read. */
@@ -199,69 +215,66 @@ export class JournalReader {
   *packets(): Generator<JournalPacket, void, void> {
     const descriptor = openSync(this.#path, 'r');
     try {
-      yield* this.#read(descriptor);
+      yield* this.#read(new RecordWindow(descriptor));
     } finally {
       closeSync(descriptor);
     }
   }
 
-  *#read(descriptor: number): Generator<JournalPacket, void, void> {
-    const chunk = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES);
-    let start = 0;
-    let end = 0;
-    let position = 0;
-    /** Makes `wanted` bytes available from `start`; false at the end of the file. */
-    const have = (wanted: number): boolean => {
-      if (end - start >= wanted) return true;
-      chunk.copy(chunk, 0, start, end);
-      end -= start;
-      start = 0;
-      while (end < wanted) {
-        const read = readSync(descriptor, chunk, end, chunk.length - end, null);
-        if (read === 0) return false;
-        end += read;
-      }
-      return true;
-    };
-
-    have(MAX_PACKET_BYTES);
-    const headerBytes = this.#decodeHeader(chunk.subarray(0, end));
-    if (this.#header === undefined) {
-      this.#truncatedAt = 0;
+  *#read(window: RecordWindow): Generator<JournalPacket, void, void> {
+    this.#header = this.#readHeader(window);
+    if (this.#header === undefined || !window.have(1)) {
+      if (window.position === 0) this.#truncatedAt = 0;
       return;
     }
-    start = headerBytes;
-    position = headerBytes;
-
-    const result: JournalPacket = { rtcp: false, arrivalMs: 0, packet: chunk };
-    while (have(RECORD_HEADER_BYTES)) {
-      const recordBytes = chunk.readUInt16BE(start);
-      const rtpBytes = chunk.readUInt16BE(start + 2);
-      if (!isWholeRecord(recordBytes, rtpBytes) || !have(recordBytes)) break;
-      result.rtcp = rtpBytes === 0;
-      result.arrivalMs = this.#header.startedAtMs + chunk.readUInt32BE(start + 4);
-      result.packet = chunk.subarray(start + RECORD_HEADER_BYTES, start + recordBytes);
-      start += recordBytes;
-      position += recordBytes;
+    const { startedAtMs } = this.#header;
+    const result: JournalPacket = { rtcp: false, arrivalMs: 0, packet: NOTHING };
+    let offsetMs = 0;
+    while (window.have(1)) {
+      const recordBytes = window.wholeRecord();
+      if (recordBytes === 0) {
+        const from = window.position;
+        if (!window.skipToRecords()) {
+          this.#truncatedAt = from;
+          return;
+        }
+        this.#skippedBytes += window.position - from;
+        continue;
+      }
+      offsetMs = window.offsetMs(recordBytes, offsetMs);
+      result.rtcp = window.isRtcp();
+      result.arrivalMs = startedAtMs + offsetMs;
+      result.packet = window.packet(recordBytes);
+      window.skip(recordBytes);
       yield result;
     }
-    if (start < end) this.#truncatedAt = position;
   }
 
-  /** Sets `#header` if `bytes` begin with a whole one, and returns its length. */
-  #decodeHeader(bytes: Buffer): number {
-    const lineBytes = bytes.indexOf('\n') + 1;
-    const line = /^#!rtpplay1\.0 (\S+)\/(\d+)\n$/.exec(bytes.toString('latin1', 0, lineBytes));
-    if (line?.[1] === undefined || bytes.length < lineBytes + FILE_HEADER_BYTES) return 0;
-    const seconds = bytes.readUInt32BE(lineBytes);
-    const microseconds = bytes.readUInt32BE(lineBytes + 4);
-    const startedAtMs = seconds * 1000 + Math.round(microseconds / 1000);
-    this.#header = { address: line[1], port: Number(line[2]), startedAtMs };
-    return lineBytes + FILE_HEADER_BYTES;
+  /** Goes on to the first record, where that can be told. */
+  #readHeader(window: RecordWindow): JournalHeader | undefined {
+    window.have(MAX_PACKET_BYTES);
+    const found = decodeHeader(window.bytes());
+    window.skip(found?.bytes ?? 0);
+    const opening = this.#opening;
+    if (opening === undefined) return found?.header;
+    if (found && Math.abs(found.header.startedAtMs - opening.atMs) <= opening.withinMs) return found.header;
+    this.#skippedBytes += found?.bytes ?? 0;
+    return { address: '', port: 0, startedAtMs: opening.atMs };
   }
 }
 
-const isWholeRecord = (recordBytes: number, rtpBytes: number): boolean =>
-  recordBytes > RECORD_HEADER_BYTES &&
-  recordBytes <= RECORD_HEADER_BYTES + MAX_PACKET_BYTES &&
-  (rtpBytes === 0 || rtpBytes === recordBytes - RECORD_HEADER_BYTES);
+const NOTHING = new Uint8Array();
+
+/** Undefined if `bytes` do not begin with a whole one. */
+function decodeHeader(bytes: Buffer): { header: JournalHeader; bytes: number } | undefined {
+  const lineBytes = bytes.indexOf('\n') + 1;
+  const line = /^#!rtpplay1\.0 (\S+)\/(\d+)\n$/.exec(bytes.toString('latin1', 0, lineBytes));
+  if (line?.[1] === undefined || bytes.length < lineBytes + FILE_HEADER_BYTES) return undefined;
+  const seconds = bytes.readUInt32BE(lineBytes);
+  const microseconds = bytes.readUInt32BE(lineBytes + 4);
+  const startedAtMs = seconds * 1000 + Math.round(microseconds / 1000);
+  return {
+    header: { address: line[1], port: Number(line[2]), startedAtMs },
+    bytes: lineBytes + FILE_HEADER_BYTES,
+  };
+}

@@ -1,5 +1,6 @@
 /** One stream on its way from the sockets into the journal: whose packets are taken, and what is counted of them. */
 import { type AddressRule, addressTest } from './address-rule.ts';
+import { type ProtectionPeriod, StreamDecryption } from './decrypt-journal.ts';
 import { addDrops, type Drops } from './drop-log.ts';
 import { JournalWriter, MAX_PACKET_BYTES } from './journal.ts';
 import type { MediaSocket, Receiver, Remote, SocketHandler } from './receivers/receiver.ts';
@@ -16,6 +17,8 @@ export interface StreamCounters {
   foreignPackets: number;
   /** Neither RTP nor RTCP, or too long; not recorded. */
   malformedPackets: number;
+  /** To be journaled in clear, and under none of the keys; not recorded. */
+  unauthenticPackets?: number;
   /** UDP payload of the packets recorded. */
   bytes: number;
   /** Of RTP packets. */
@@ -51,6 +54,8 @@ export interface ReceivedStreamOptions {
   journalPath: string;
   accept: AddressRule;
   rtcp: RtcpTerms;
+  /** The journal is to be in clear; what the offers so far have told of the encryption. */
+  decrypt?: readonly ProtectionPeriod[];
   /** One of these must come first; none if any may. */
   knownSsrcs: readonly number[];
   /** Between two receiver reports, on average. */
@@ -103,6 +108,7 @@ export class ReceivedStream {
     bytes: 0,
   };
   readonly #sources: SourceGate;
+  #decryption: StreamDecryption | undefined;
   #accepts: (address: string) => boolean;
   #isMedia: (packet: Uint8Array, length: number) => boolean;
   /** There as soon as the ports are. */
@@ -129,6 +135,7 @@ export class ReceivedStream {
     this.#accepts = addressTest(options.accept);
     this.#isMedia = mediaTest(options.rtcp);
     this.#sources = new SourceGate(options.knownSsrcs, options.onSource);
+    if (options.decrypt) this.#decryption = new StreamDecryption(options.decrypt);
   }
 
   async #open(receiver: Receiver): Promise<void> {
@@ -154,7 +161,8 @@ export class ReceivedStream {
   }
 
   /** A new offer: who may send from now on, and under what. */
-  update(accept: AddressRule, rtcp: RtcpTerms): void {
+  update({ accept, rtcp, decrypt }: Pick<ReceivedStreamOptions, 'accept' | 'rtcp' | 'decrypt'>): void {
+    if (decrypt) this.#decryption?.update(decrypt);
     this.#accepts = addressTest(accept);
     this.#isMedia = mediaTest(rtcp);
     this.#reporter?.update(rtcp);
@@ -186,8 +194,15 @@ export class ReceivedStream {
       return;
     }
     const arrivalMs = this.#originMs + arrivedAt;
+    if (this.#decryption) {
+      const plain = this.#decryption.unprotect(packet.subarray(0, length), rtcp, arrivalMs);
+      if (typeof plain === 'string') {
+        if (plain === 'unauthentic') counters.unauthenticPackets = (counters.unauthenticPackets ?? 0) + 1;
+        return;
+      }
+      journal.append(plain, plain.length, arrivalMs, rtcp);
+    } else journal.append(packet, length, arrivalMs, rtcp);
     counters.bytes += length;
-    journal.append(packet, length, arrivalMs, rtcp);
     if (rtcp) {
       counters.rtcpPackets++;
       reporter.onRtcp(packet.subarray(0, length), arrivalMs, remote, socket);

@@ -1,5 +1,5 @@
 /**
- * Where the audio of one journal belongs in time.
+ * Where the audio of one stream belongs in time. What is known of its senders goes on from segment to segment.
  *
  * Within a stream the RTP timestamp decides: it is exact. What instant a timestamp means, the arrival times tell,
  * through an *anchor*: position = timestamp + anchor. The anchor is the least (arrival - timestamp) of a second of
@@ -9,10 +9,12 @@
  *
  * Positions and durations are ticks (`ticks.ts`), positions since the epoch.
  */
-import type { Gap } from '../../../core/manifest.ts';
+import type { GapCause } from '../../../core/manifest.ts';
 import { CODECS, type CodecName } from '../sdp/codecs.ts';
 import { decryptJournalPackets, emptyDecryptionReport, type ProtectionPeriod } from './decrypt-journal.ts';
-import { type JournalPacket, JournalReader } from './journal.ts';
+import { GapList } from './gap-list.ts';
+import type { JournalPacket } from './journal.ts';
+import { JournalSegments, type SegmentReport } from './journal-segments.ts';
 import { payloadTicks } from './payload-duration.ts';
 import { isRtp, payloadEnd, payloadStart, payloadType, sequence, ssrc, timestamp } from './rtp.ts';
 import { SequenceTracker } from './sequence-tracker.ts';
@@ -27,6 +29,9 @@ const MAX_LOOKAHEAD_PACKETS = 2000;
 const MAX_CONTRADICTION = 2000 * TICKS_PER_MS;
 /** A packet that comes this much audio too late is left out. */
 const REORDER_WINDOW = 500 * TICKS_PER_MS;
+/** A sender that changes its SSRC all the time, or a spoiled journal, must not use the memory up. */
+const MAX_SOURCES = 64;
+const MAX_TOLD_SSRCS = 100;
 /** Longer gaps are listed. */
 export const MAX_UNLISTED_GAP = 20 * TICKS_PER_MS;
 
@@ -39,6 +44,14 @@ export interface PayloadTypes {
   protection?: readonly ProtectionPeriod[];
 }
 
+/** A stream's journal, and what is needed to read it. */
+export interface StreamJournal extends PayloadTypes {
+  /** Its segments in the order of time. */
+  journalPaths: readonly string[];
+  /** About when the first segment was begun, as known from elsewhere; milliseconds since the epoch. */
+  openedAtMs?: number;
+}
+
 export interface PlacedAudio {
   /** Of the first audio that is to be heard. */
   position: number;
@@ -49,15 +62,9 @@ export interface PlacedAudio {
   payload: Uint8Array;
 }
 
-export interface PlacedGap {
-  from: number;
-  to: number;
-  cause: Gap['cause'];
-}
-
 /** What a journal held. Complete when all its audio has been taken. Times are milliseconds since the epoch. */
 export interface StreamReport {
-  /** In the order of their first packet, as are the payload types. */
+  /** In the order of their first packet, as are the payload types; the first `MAX_TOLD_SSRCS`. */
   ssrcs: Set<number>;
   payloadTypes: Set<number>;
   /** RTP, duplicates included. */
@@ -69,8 +76,10 @@ export interface StreamReport {
   firstPacketAt?: number;
   lastPacketAt?: number;
   /** Between its first and last audio. */
-  gaps: PlacedGap[];
-  truncatedJournal: boolean;
+  gaps: GapList;
+  segments: readonly SegmentReport[];
+  /** Of the journal, that could not be read. */
+  unreadBytes: number;
 }
 
 /** One SSRC. */
@@ -100,6 +109,10 @@ interface Packet {
   timestamp: number;
   /** As a position. */
   arrival: number;
+  /** Of the journal. */
+  segment: number;
+  /** Spoiled parts of the journal before it. */
+  skips: number;
   /** Absent where the payload is not audio of a known codec: telephone events, comfort noise, silence descriptors. */
   audio: Audio | undefined;
   event: { clockRate: number; payload: Uint8Array } | undefined;
@@ -113,6 +126,8 @@ interface Pending extends PlacedAudio {
   source: Source;
   /** Extended. */
   sequence: number;
+  segment: number;
+  skips: number;
 }
 
 export class StreamTimeline {
@@ -123,15 +138,18 @@ export class StreamTimeline {
     lostPackets: 0,
     duplicatePackets: 0,
     unauthenticPackets: 0,
-    gaps: [],
-    truncatedJournal: false,
+    gaps: new GapList(),
+    segments: [],
+    unreadBytes: 0,
   };
   /** Complete when all audio has been taken. */
   readonly telephoneEvents = new TelephoneEvents();
-  readonly #journal: JournalReader;
+  readonly #journal: JournalSegments;
   readonly #decryption = emptyDecryptionReport();
   readonly #payloadTypes: PayloadTypes;
+  /** The one heard last is the last. */
   readonly #sources = new Map<number, Source>();
+  #lastSource: Source | undefined;
   /** In the order of their positions, waiting for late ones in between. */
   readonly #pending: Pending[] = [];
   #newest = Number.NEGATIVE_INFINITY;
@@ -139,9 +157,10 @@ export class StreamTimeline {
   #previous: Pending | undefined;
   #end = Number.NEGATIVE_INFINITY;
 
-  constructor(journalPath: string, payloadTypes: PayloadTypes) {
-    this.#journal = new JournalReader(journalPath);
-    this.#payloadTypes = payloadTypes;
+  constructor(stream: StreamJournal) {
+    this.#journal = new JournalSegments(stream.journalPaths, stream.openedAtMs);
+    this.#payloadTypes = stream;
+    this.report.segments = this.#journal.reports;
   }
 
   /**
@@ -162,7 +181,7 @@ export class StreamTimeline {
       yield* this.#take(head, waiting);
     yield* this.#release(Number.POSITIVE_INFINITY);
 
-    this.report.truncatedJournal = this.#journal.truncatedAt !== undefined;
+    this.report.unreadBytes = this.#journal.unreadBytes;
     for (const { sequences } of this.#sources.values()) this.report.lostPackets += sequences.lost;
     this.report.unauthenticPackets = this.#decryption.rtp.unauthentic;
     this.report.duplicatePackets += this.#decryption.rtp.replayed;
@@ -192,6 +211,8 @@ export class StreamTimeline {
         sequence: sequence(packet),
         timestamp: source.timestamp,
         arrival: arrivalMs * TICKS_PER_MS,
+        segment: this.#journal.segment,
+        skips: this.#journal.skips,
         audio: codec === undefined ? undefined : audioOf(codec, source.timestamp, payload),
         event: eventClockRate === undefined ? undefined : { clockRate: eventClockRate, payload },
       };
@@ -205,19 +226,28 @@ export class StreamTimeline {
   }
 
   #source(id: number, firstTimestamp: number): Source {
-    let source = this.#sources.get(id);
-    if (source === undefined) {
-      source = {
-        ssrc: id,
-        sequences: new SequenceTracker(),
-        timestamp: firstTimestamp,
-        anchor: undefined,
-        clockRate: undefined,
-      };
-      this.#sources.set(id, source);
-      this.report.ssrcs.add(id);
-    }
+    if (this.#lastSource?.ssrc === id) return this.#lastSource;
+    const source = this.#sources.get(id) ?? {
+      ssrc: id,
+      sequences: new SequenceTracker(),
+      timestamp: firstTimestamp,
+      anchor: undefined,
+      clockRate: undefined,
+    };
+    this.#sources.delete(id);
+    this.#sources.set(id, source);
+    this.#lastSource = source;
+    if (this.report.ssrcs.size < MAX_TOLD_SSRCS) this.report.ssrcs.add(id);
+    this.#forgetOldSources();
     return source;
+  }
+
+  #forgetOldSources(): void {
+    if (this.#sources.size <= MAX_SOURCES) return;
+    const [oldest] = this.#sources.values();
+    if (oldest === undefined) return;
+    this.report.lostPackets += oldest.sequences.lost;
+    this.#sources.delete(oldest.ssrc);
   }
 
   /** @param following what arrived in the second after the packet */
@@ -246,7 +276,9 @@ export class StreamTimeline {
     // No packet comes before its time: this timestamp is broken.
     if (!isAudio(packet) || position - arrival > MAX_CONTRADICTION) return;
     const { codec, payload, duration } = packet.audio;
-    this.#insert({ position, end: position + duration, skip: 0, codec, payload, source, sequence: extended });
+    const { segment, skips } = packet;
+    const end = position + duration;
+    this.#insert({ position, end, skip: 0, codec, payload, source, sequence: extended, segment, skips });
     this.#newest = Math.max(this.#newest, position);
     yield* this.#release(this.#newest - REORDER_WINDOW);
   }
@@ -285,11 +317,17 @@ export class StreamTimeline {
   #listGap(next: Pending, start: number): void {
     const previous = this.#previous;
     if (previous === undefined || start - this.#end <= MAX_UNLISTED_GAP) return;
-    const isLost =
-      previous.source === next.source &&
-      next.source.sequences.isMissingBetween(previous.sequence, next.sequence);
-    this.report.gaps.push({ from: this.#end, to: start, cause: isLost ? 'lost' : 'not-sent' });
+    this.report.gaps.add({ from: this.#end, to: start, cause: gapCause(previous, next) });
   }
+}
+
+function gapCause(previous: Pending, next: Pending): GapCause {
+  if (previous.segment !== next.segment) return 'crash';
+  if (previous.skips !== next.skips) return 'undecoded';
+  const isLost =
+    previous.source === next.source &&
+    next.source.sequences.isMissingBetween(previous.sequence, next.sequence);
+  return isLost ? 'lost' : 'not-sent';
 }
 
 const NOTHING = new Uint8Array();

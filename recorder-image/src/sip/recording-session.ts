@@ -4,6 +4,7 @@
 import { isIP } from 'node:net';
 import type { Logger } from 'pino';
 import type { MediaCapture, RtcpTerms, StreamCounters, StreamSource } from '../media/capture.ts';
+import type { ProtectionPeriod } from '../media/decrypt-journal.ts';
 import { type AnswerStream, writeAnswer } from '../sdp/answer.ts';
 import { chooseCodec, codecOf, telephoneEventsOf } from '../sdp/codecs.ts';
 import { type AnswerCrypto, answerCrypto, chooseCrypto } from '../sdp/crypto.ts';
@@ -52,6 +53,8 @@ export interface SessionOpening {
   opened: SessionEventOf<'opened'>;
   /** Networks that media may come from, beside the addresses that the offer and the signalling name. */
   networks: readonly string[];
+  /** SRTP is decrypted before it goes into a journal. */
+  journalsInClear?: boolean;
   body: SessionBody;
   offer: SdpOffer;
 }
@@ -62,6 +65,8 @@ interface OpenStream extends AnswerStream {
   journal: string;
   label: string;
   accept: readonly string[];
+  /** Journaled in clear: what the offers so far have told of its encryption. */
+  decrypt?: readonly ProtectionPeriod[];
 }
 
 export class RecordingSession {
@@ -283,13 +288,24 @@ export class RecordingSession {
     const journal = this.#entry.nextJournal();
     const accept = this.#acceptedAddresses(mLine);
     const crypto = ownCrypto(mLine);
+    const decrypt = this.#opening.journalsInClear ? [this.#periodFrom(mLine)] : undefined;
     const { streamId, rtpPort } = await this.#dependencies.capture.openStream({
       journalPath: `${this.#entry.directory}/${journal}`,
       accept,
       rtcp: rtcpTerms(mLine, payloadTypes, crypto),
+      ...(decrypt && { decrypt }),
       onSource: (source) => this.#tellSource(journal, source),
     });
-    const opened: OpenStream = { streamId, journal, label, port: rtpPort, payloadTypes, accept, crypto };
+    const opened: OpenStream = {
+      streamId,
+      journal,
+      label,
+      port: rtpPort,
+      payloadTypes,
+      accept,
+      crypto,
+      ...(decrypt && { decrypt }),
+    };
     this.#streams.set(mLine.index, opened);
     await this.#tellStream(mLine, opened);
   }
@@ -301,7 +317,8 @@ export class RecordingSession {
     stream.crypto = ownCrypto(mLine, stream.crypto);
     // What was accepted stays so: media and signalling overtake each other.
     stream.accept = [...new Set([...stream.accept, ...this.#acceptedAddresses(mLine)])];
-    const { streamId, accept, crypto } = stream;
+    if (stream.decrypt) stream.decrypt = [...stream.decrypt, this.#periodFrom(mLine)];
+    const { streamId, accept, crypto, decrypt } = stream;
     const isChanged =
       !sameTypes(before.payloadTypes, payloadTypes) ||
       before.accept.length !== accept.length ||
@@ -310,11 +327,17 @@ export class RecordingSession {
     await this.#dependencies.capture.updateStream(streamId, {
       accept,
       rtcp: rtcpTerms(mLine, payloadTypes, crypto),
+      ...(decrypt && { decrypt }),
     });
   }
 
+  #periodFrom(mLine: MLine): ProtectionPeriod {
+    const keying = chooseCrypto(mLine);
+    return { fromMs: Date.parse(this.#now()), ...(keying && { keying }) };
+  }
+
   async #tellStream(mLine: MLine, stream: OpenStream): Promise<void> {
-    const { label, journal, payloadTypes, port, accept, crypto } = stream;
+    const { label, journal, payloadTypes, port, accept, crypto, decrypt } = stream;
     const codecs = Object.fromEntries(
       payloadTypes.flatMap((type) => {
         const codec = codecOf(type);
@@ -334,6 +357,7 @@ export class RecordingSession {
       rtpPort: port,
       accept: [...accept],
       ...(crypto && { encrypted: true }),
+      ...(decrypt && { decrypted: true }),
     });
   }
 
@@ -433,9 +457,16 @@ const rtcpTerms = (
 const isSending = (mLine: MLine): boolean =>
   chooseCodec(mLine) !== undefined && ['sendrecv', 'sendonly'].includes(mLine.direction);
 
-const toRecord = ({ foreignPackets, malformedPackets, drops, writeError }: StreamCounters) => ({
+const toRecord = ({
   foreignPackets,
   malformedPackets,
+  unauthenticPackets,
+  drops,
+  writeError,
+}: StreamCounters) => ({
+  foreignPackets,
+  malformedPackets,
+  ...(unauthenticPackets !== undefined && { unauthenticPackets }),
   ...(drops && { drops: [...drops] }),
   ...(writeError && { writeError: `${writeError.code}: ${writeError.message}` }),
 });

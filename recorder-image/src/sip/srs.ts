@@ -234,6 +234,7 @@ export class Srs {
     const opening = RecordingSession.open(this.#dependencies, {
       opened,
       networks: source.networks,
+      journalsInClear: source.journalSrtp === 'decrypted',
       body,
       offer: readOffer(body.sdp),
     });

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { open, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   InvalidManifestError,
@@ -14,16 +14,17 @@ import {
   type ManifestFile,
   parseManifest,
 } from '../../../core/manifest.ts';
-import { assembleInWorker } from '../media/assemble.ts';
-import type { ProtectionPeriod } from '../media/decrypt-journal.ts';
+import { type AssembledStream, assembleInWorker } from '../media/assemble.ts';
 import { chooseCodec } from '../sdp/codecs.ts';
-import { chooseCrypto } from '../sdp/crypto.ts';
 import { type MLine, readOffer } from '../sdp/offer.ts';
 import { participantsFromHeaders } from '../siprec/headers.ts';
 import { readMetadata } from '../siprec/metadata.ts';
 import type { SessionMessage } from '../siprec/timeline.ts';
+import { segmentsOf } from './journal-files.ts';
 import { buildManifest, journalsOf } from './manifest-builder.ts';
+import { protectionOf } from './protection.ts';
 import { eventsOf, readSessionRecord, type SessionRecord } from './session-record.ts';
+import type { SpoolKeys } from './spool-keys.ts';
 import { type UploadTarget, uploadRecording } from './uploader.ts';
 
 const AUDIO_FILE = 'audio.wav';
@@ -31,6 +32,8 @@ const AUDIO_FILE = 'audio.wav';
 export interface FinishDependencies {
   target: UploadTarget;
   recorderVersion: string;
+  /** Open what the spool holds sealed. */
+  keys?: SpoolKeys;
 }
 
 /**
@@ -40,9 +43,9 @@ export interface FinishDependencies {
  */
 export async function finishRecording(
   directory: string,
-  { target, recorderVersion }: FinishDependencies,
+  { target, recorderVersion, keys }: FinishDependencies,
 ): Promise<Manifest | undefined> {
-  const manifest = (await readFinished(directory)) ?? (await describe(directory, recorderVersion));
+  const manifest = (await readFinished(directory)) ?? (await describe(directory, recorderVersion, keys));
   if (manifest) {
     const { bytes, sha256 } = await measure(join(directory, MANIFEST_FILE));
     await uploadRecording(target, directory, manifest, { bytes, sha256 });
@@ -63,16 +66,24 @@ async function readFinished(directory: string): Promise<Manifest | undefined> {
   }
 }
 
-async function describe(directory: string, recorderVersion: string): Promise<Manifest | undefined> {
-  const record = await readSessionRecord(directory);
-  const journals = journalsOf(record).filter(({ journal }) => existsSync(join(directory, journal)));
+async function describe(
+  directory: string,
+  recorderVersion: string,
+  keys: SpoolKeys | undefined,
+): Promise<Manifest | undefined> {
+  const record = await readSessionRecord(directory, keys);
+  const names = await readdir(directory);
+  const journals = journalsOf(record)
+    .map((journal) => ({ ...journal, segments: segmentsOf(names, journal.journal) }))
+    .filter(({ segments }) => segments.length > 0);
   const { audio, streams } = await assembleInWorker({
-    streams: journals.map(({ journal, label, mLine, codecs, telephoneEvents }) => ({
+    streams: journals.map(({ segments, label, mLine, openedAtMs, codecs, telephoneEvents, decrypted }) => ({
       label,
-      journalPath: join(directory, journal),
+      journalPaths: segments.map((segment) => join(directory, segment)),
+      openedAtMs,
       codecs,
       telephoneEvents,
-      protection: protectionOf(record, mLine),
+      protection: decrypted ? undefined : protectionOf(record, mLine),
     })),
     outPath: join(directory, AUDIO_FILE),
     maskDigits: record.opened.maskDigits ?? false,
@@ -88,8 +99,9 @@ async function describe(directory: string, recorderVersion: string): Promise<Man
     })),
     // What is not in the audio must not be lost with the spool.
     ...journals
-      .filter((_, i) => streams[i]?.undecoded !== undefined)
-      .map(({ journal }) => toFile(directory, journal, 'journal', 'application/octet-stream')),
+      .filter((_, i) => streams[i] && isMissingFromAudio(streams[i]))
+      .flatMap(({ segments }) => segments)
+      .map((segment) => toFile(directory, segment, 'journal', 'application/octet-stream')),
   ]);
   const manifest = buildManifest({
     record,
@@ -103,6 +115,10 @@ async function describe(directory: string, recorderVersion: string): Promise<Man
   await writeDurably(join(directory, MANIFEST_FILE), JSON.stringify(manifest, null, 2));
   return manifest;
 }
+
+/** What could not be decoded, or read, others may yet make something of. */
+const isMissingFromAudio = ({ undecoded, gaps }: AssembledStream): boolean =>
+  undecoded !== undefined || gaps.some(({ cause }) => cause === 'undecoded');
 
 /** The requests of the session that brought an offer, metadata or both; those of one request have the same time. */
 async function readMessages(directory: string, record: SessionRecord): Promise<SessionMessage[]> {
@@ -120,16 +136,6 @@ async function readMessages(directory: string, record: SessionRecord): Promise<S
   const { partyHeaders } = record.opened;
   if (first && !first.metadata && partyHeaders) first.metadata = participantsFromHeaders(partyHeaders);
   return messages;
-}
-
-/** What the SRC's offers said of a stream's encryption; undefined if it never was encrypted. */
-function protectionOf(record: SessionRecord, mLine: number): ProtectionPeriod[] | undefined {
-  const periods = eventsOf(record, 'offer').map(({ at, sdp }): ProtectionPeriod => {
-    const offered = readOffer(sdp).mLines[mLine];
-    const keying = offered && chooseCrypto(offered);
-    return { fromMs: Date.parse(at), ...(keying && { keying }) };
-  });
-  return periods.some(({ keying }) => keying) ? periods : undefined;
 }
 
 /** An m-line that was refused carries nobody's voice. */

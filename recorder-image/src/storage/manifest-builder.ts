@@ -5,7 +5,6 @@ import {
   type Manifest,
   type ManifestFile,
   type RecordedStream,
-  type RecordingStatus,
   type Warning,
 } from '../../../core/manifest.ts';
 import type { AssembledAudio, AssembledStream } from '../media/assemble.ts';
@@ -13,14 +12,9 @@ import type { CodecName } from '../sdp/codecs.ts';
 import { callFactsOf } from '../siprec/identity.ts';
 import type { RecordingMetadata } from '../siprec/model.ts';
 import { type SessionMessage, type Story, type StreamStory, tellStory } from '../siprec/timeline.ts';
-import {
-  type ClosedStreamCounters,
-  type Ending,
-  eventsOf,
-  type SessionEventOf,
-  type SessionRecord,
-  STREAM_NOT_RECORDED,
-} from './session-record.ts';
+import { droppedPackets, explainGaps } from './gap-causes.ts';
+import { type ClosedStreamCounters, eventsOf, type SessionRecord } from './session-record.ts';
+import { statusOf } from './status.ts';
 
 /** Owner of recordings whose SRC has none in the deployment file and names no service provider. */
 const NO_TENANT = 'unassigned';
@@ -30,8 +24,12 @@ export interface RecordedJournal {
   journal: string;
   mLine: number;
   label: string;
+  /** When it was begun, milliseconds since the epoch. */
+  openedAtMs: number;
   codecs: Map<number, CodecName>;
   telephoneEvents: Map<number, number>;
+  /** The journal is in clear, whatever the stream came under. */
+  decrypted: boolean;
 }
 
 export interface ManifestInput {
@@ -49,13 +47,16 @@ export interface ManifestInput {
 /** The journals of a session record, in the order in which their streams appeared: the channels of the audio. */
 export function journalsOf(record: SessionRecord): RecordedJournal[] {
   const journals = new Map<string, RecordedJournal>();
-  for (const { journal, mLine, label, codecs, telephoneEvents = {} } of eventsOf(record, 'stream')) {
+  for (const event of eventsOf(record, 'stream')) {
+    const { at, journal, mLine, label, codecs, telephoneEvents = {}, decrypted = false } = event;
     const known = journals.get(journal) ?? {
       journal,
       mLine,
       label,
+      openedAtMs: Date.parse(at),
       codecs: new Map(),
       telephoneEvents: new Map(),
+      decrypted,
     };
     for (const [type, codec] of Object.entries(codecs)) known.codecs.set(Number(type), codec);
     for (const [type, clockRate] of Object.entries(telephoneEvents))
@@ -72,13 +73,20 @@ export function buildManifest(input: ManifestInput): Manifest {
   const documents = messages.flatMap(({ metadata }) => metadata ?? []);
   const first = documents.find(saysAnything) ?? documents[0];
   const story = tellStory(messages);
-  const streams = input.journals.map((journal, i) => ({
-    ...toStream(journal, i, input.streams[i] as AssembledStream, closed?.counters[journal.journal]),
-    carried: storyOf(journal, input.journals, story)?.carried,
-  }));
   const lastHeard = Math.max(...input.streams.map(({ lastPacketAt = 0 }) => lastPacketAt));
   const startedAt = eventsOf(record, 'answered')[0]?.at ?? opened.at;
   const endedAt = closed?.at ?? new Date(Math.max(lastHeard, Date.parse(startedAt))).toISOString();
+  const outcomes = input.journals.map((journal, channel) => {
+    const assembled = input.streams[channel] as AssembledStream;
+    const counters = closed?.counters[journal.journal];
+    const told = storyOf(journal, input.journals, story);
+    const gaps = explainGaps(assembled.gaps, audio?.startedAtMs ?? 0, Date.parse(endedAt), {
+      drops: counters?.drops ?? [],
+      holds: told?.holds ?? [],
+    });
+    const stream = { ...toStream(journal, channel, assembled, counters), gaps, carried: told?.carried };
+    return { journal: journal.journal, stream, assembled, counters };
+  });
   return {
     manifestVersion: MANIFEST_VERSION,
     recordingId: opened.recordingId,
@@ -87,7 +95,7 @@ export function buildManifest(input: ManifestInput): Manifest {
     homeRegion: opened.homeRegion,
     slot: opened.slot,
     recorderVersion: input.recorderVersion,
-    ...statusOf(input, closed),
+    ...statusOf(record, outcomes),
     startedAt,
     endedAt,
     session: {
@@ -109,7 +117,7 @@ export function buildManifest(input: ManifestInput): Manifest {
       channels: audio.channels,
       encoding: audio.encoding,
     },
-    streams,
+    streams: outcomes.map(({ stream }) => stream),
     holds: story.holds,
     transfers: story.transfers,
     warnings: [...recordWarnings(record), ...story.warnings],
@@ -138,6 +146,7 @@ function toStream(
   stream: AssembledStream,
   counters: ClosedStreamCounters | undefined,
 ): RecordedStream {
+  const dropped = droppedPackets(stream.lostPackets, counters?.drops ?? []);
   const payloadType = stream.payloadTypes.find((type) => codecs.has(type)) ?? [...codecs.keys()][0] ?? 0;
   return {
     label,
@@ -147,60 +156,20 @@ function toStream(
     ssrcs: stream.ssrcs,
     packets: stream.packets,
     lostPackets: stream.lostPackets,
+    ...(dropped > 0 && { droppedPackets: dropped }),
     duplicatePackets: stream.duplicatePackets,
     foreignPackets: counters?.foreignPackets ?? 0,
-    unauthenticPackets: stream.unauthenticPackets,
+    unauthenticPackets: stream.unauthenticPackets + (counters?.unauthenticPackets ?? 0),
     firstPacketAt: isoTime(stream.firstPacketAt),
     lastPacketAt: isoTime(stream.lastPacketAt),
     gaps: stream.gaps,
+    unlistedGaps: stream.unlistedGaps,
     dtmf: stream.dtmf,
   };
 }
 
 const isoTime = (ms: number | undefined): string | undefined =>
   ms === undefined ? undefined : new Date(ms).toISOString();
-
-/** Why an ending other than the SRC's BYE makes a recording partial. */
-const ENDING_REASONS: Partial<Record<Ending, string>> = {
-  recorder: 'the recorder ended the recording before the call',
-  'sip-server-lost': 'the end of the call was not signalled',
-  silence: 'the end of the call was not signalled: no RTP came any more',
-  ceiling: 'the recorder ended the recording at the longest time that one may take',
-  'disk-full': 'the recorder ended the recording because its disk was full',
-  crash: 'the end of the call was not signalled: the dialog was lost with the recorder that died',
-};
-
-/** `complete` is only said when it is true: each thing that is missing, or may be, is a reason against it. */
-function statusOf(
-  { record, journals, streams }: ManifestInput,
-  closed: SessionEventOf<'closed'> | undefined,
-): { status: RecordingStatus; statusReasons: string[] } {
-  const reasons: string[] = [];
-  if (!closed)
-    reasons.push(
-      'the end of the recording was not written down (the recorder died, or its disk failed): the last second may be missing',
-    );
-  const ending = closed && ENDING_REASONS[closed.endedBy];
-  if (ending) reasons.push(ending);
-  if (record.unreadableLines > 0)
-    reasons.push(`${record.unreadableLines} unreadable lines in the session record`);
-  if (journals.length === 0) reasons.push('no stream was opened');
-  for (const { code, detail } of eventsOf(record, 'warning'))
-    if (code === STREAM_NOT_RECORDED) reasons.push(`not recorded: ${detail}`);
-  journals.forEach(({ journal, label }, i) => {
-    const stream = streams[i] as AssembledStream;
-    const { writeError } = closed?.counters[journal] ?? {};
-    if (stream.packets === 0) reasons.push(`no RTP on stream ${label}`);
-    if (stream.lostPackets > 0) reasons.push(`${stream.lostPackets} packets lost on stream ${label}`);
-    if (stream.unauthenticPackets > 0)
-      reasons.push(`${stream.unauthenticPackets} packets on stream ${label} fit none of the keys`);
-    if (stream.undecoded) reasons.push(`stream ${label} is not all in the audio: ${stream.undecoded}`);
-    if (stream.truncatedJournal) reasons.push(`the journal of stream ${label} is cut off`);
-    if (writeError) reasons.push(`stream ${label} could not be written to its end: ${writeError}`);
-  });
-  if (!closed) return { status: 'recovered', statusReasons: reasons };
-  return { status: reasons.length > 0 ? 'partial' : 'complete', statusReasons: reasons };
-}
 
 /** The first document identifies the call; ids that later ones bring (a redirection) join it to others. */
 function identityOf(opened: SessionRecord['opened'], documents: RecordingMetadata[]): Manifest['call'] {

@@ -7,6 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { CODEC_NAMES } from '../sdp/codecs.ts';
+import { NO_KEYS, type SpoolKeys } from './spool-keys.ts';
 
 export const SESSION_RECORD_FILE = 'session.jsonl';
 
@@ -26,6 +27,8 @@ const at = z.iso.datetime({ precision: 3 });
 const countersSchema = z.object({
   foreignPackets: z.number(),
   malformedPackets: z.number(),
+  /** Of a stream that is journaled in clear; otherwise assembly sees them. */
+  unauthenticPackets: z.number().optional(),
   writeError: z.string().optional(),
   /** Packets that the kernel dropped because the socket's buffer was full, and when: milliseconds since the epoch. */
   drops: z
@@ -60,6 +63,8 @@ export const sessionEventSchema = z.discriminatedUnion('type', [
     partyHeaders: partyHeadersSchema.optional(),
   }),
   z.object({ type: z.literal('offer'), at, sdp: z.string() }),
+  /** An offer with keys in it, as it stands on disk; whoever reads the record gets the offer. */
+  z.object({ type: z.literal('sealed-offer'), at, sealed: z.string() }),
   /** A metadata document as received, in a file of its own; `at` is that of the offer in the same request. */
   z.object({ type: z.literal('metadata'), at, file: z.string(), charset: z.string().optional() }),
   /** A stream and its journal; told again, with the same index, when something of it changes. */
@@ -77,6 +82,8 @@ export const sessionEventSchema = z.discriminatedUnion('type', [
     rtpPort: z.number().int().optional(),
     accept: z.array(z.string()).optional(),
     encrypted: z.boolean().optional(),
+    /** The stream is journaled in clear, whatever it came under. */
+    decrypted: z.boolean().optional(),
   }),
   /** Who sends to a stream, as the first packet of each SSRC tells. */
   z.object({
@@ -115,12 +122,22 @@ export interface SessionRecord {
   unreadableLines: number;
 }
 
+/** How an event is written down: an offer with keys is sealed where there is something to seal it with. */
+export const toRecordedEvent = (event: SessionEvent, recordingId: string, keys: SpoolKeys): SessionEvent =>
+  event.type === 'offer' && keys.canSeal && /^a=crypto:/im.test(event.sdp)
+    ? { type: 'sealed-offer', at: event.at, sealed: keys.seal(event.sdp, recordingId) }
+    : event;
+
 /**
  * Reads the session record of a spool directory.
  * @throws SessionRecordError if its first event is not there
+ * @throws SealedError if an offer was sealed with a key that is not one of `keys`
  * @throws NodeJS.ErrnoException if it cannot be read now
  */
-export async function readSessionRecord(directory: string): Promise<SessionRecord> {
+export async function readSessionRecord(
+  directory: string,
+  keys: SpoolKeys = NO_KEYS,
+): Promise<SessionRecord> {
   const text = await readFile(`${directory}/${SESSION_RECORD_FILE}`, 'utf8').catch(
     (error: NodeJS.ErrnoException) => {
       // Any other error may pass: too many open files, a disk that is being replaced.
@@ -131,7 +148,15 @@ export async function readSessionRecord(directory: string): Promise<SessionRecor
   const events = lines.flatMap((line) => parseEvent(line) ?? []);
   const opened = events.find((event) => event.type === 'opened');
   if (!opened) throw new SessionRecordError(directory, 'it does not begin with what was opened');
-  return { opened, events, unreadableLines: lines.length - events.length };
+  return {
+    opened,
+    events: events.map((event) =>
+      event.type === 'sealed-offer'
+        ? { type: 'offer', at: event.at, sdp: keys.open(event.sealed, opened.recordingId) }
+        : event,
+    ),
+    unreadableLines: lines.length - events.length,
+  };
 }
 
 function parseEvent(line: string): SessionEvent | undefined {

@@ -15,15 +15,23 @@ import {
   statfs,
   writeFile,
 } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { journalFile } from './journal-files.ts';
-import { SESSION_RECORD_FILE, type SessionEvent, type SessionEventOf } from './session-record.ts';
+import {
+  SESSION_RECORD_FILE,
+  type SessionEvent,
+  type SessionEventOf,
+  toRecordedEvent,
+} from './session-record.ts';
+import { NO_KEYS, type SpoolKeys } from './spool-keys.ts';
 
 export class Spool {
   readonly directory: string;
+  readonly #keys: SpoolKeys;
 
-  constructor(directory: string) {
+  constructor(directory: string, keys: SpoolKeys = NO_KEYS) {
     this.directory = directory;
+    this.#keys = keys;
   }
 
   /** Makes the spool if it is not there. */
@@ -41,7 +49,7 @@ export class Spool {
     let record: FileHandle | undefined;
     try {
       record = await open(join(directory, SESSION_RECORD_FILE), 'a', 0o600);
-      const entry = new SpoolEntry(directory, record);
+      const entry = new SpoolEntry(directory, record, this.#keys);
       await entry.append(opened);
       return entry;
     } catch (error) {
@@ -61,7 +69,7 @@ export class Spool {
       const { size } = await record.stat();
       const { buffer } = await record.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
       if (size > 0 && buffer.toString() !== '\n') await record.appendFile('\n');
-      return new SpoolEntry(directory, record);
+      return new SpoolEntry(directory, record, this.#keys);
     } catch (error) {
       await record.close();
       throw error;
@@ -93,19 +101,22 @@ export class Spool {
 export class SpoolEntry {
   readonly directory: string;
   readonly #record: FileHandle;
+  readonly #keys: SpoolKeys;
   #documents = 0;
   #journals = 0;
   /** Appends one after the other, in the order of the calls. */
   #tail: Promise<unknown> = Promise.resolve();
 
-  constructor(directory: string, record: FileHandle) {
+  constructor(directory: string, record: FileHandle, keys: SpoolKeys) {
     this.directory = directory;
     this.#record = record;
+    this.#keys = keys;
   }
 
   /** Appends to the session record; on disk when it resolves. */
   append(event: SessionEvent): Promise<void> {
-    return this.#inOrder(() => this.#record.appendFile(`${JSON.stringify(event)}\n`));
+    const recorded = toRecordedEvent(event, basename(this.directory), this.#keys);
+    return this.#inOrder(() => this.#record.appendFile(`${JSON.stringify(recorded)}\n`));
   }
 
   /** Keeps a metadata document as it was received, and its event. */

@@ -62,7 +62,7 @@ async function assembleStreams(streams: Arrival[][], options: Partial<AssemblyJo
     streams: streams.map((arrivals, index) => {
       const journalPath = inDirectory(`${index}.rtpdump`);
       writeJournal(journalPath, arrivals);
-      return { label: `label-${index}`, journalPath, codecs: CODECS };
+      return { label: `label-${index}`, journalPaths: [journalPath], codecs: CODECS };
     }),
     ...options,
   });

@@ -20,7 +20,7 @@ const CODECS: ReadonlyMap<number, G711Codec> = new Map([[0, 'PCMU']]);
 function job(name: string, seed: number): AssemblyJob {
   writeJournal(inDirectory(`${name}.rtpdump`), talk({ seed, packets: 10 }));
   return {
-    streams: [{ label: name, journalPath: inDirectory(`${name}.rtpdump`), codecs: CODECS }],
+    streams: [{ label: name, journalPaths: [inDirectory(`${name}.rtpdump`)], codecs: CODECS }],
     outPath: inDirectory(`${name}.wav`),
   };
 }
@@ -29,7 +29,7 @@ function job(name: string, seed: number): AssemblyJob {
 function slowJob(name: string): AssemblyJob {
   execFileSync('mkfifo', [inDirectory(name)]);
   return {
-    streams: [{ label: name, journalPath: inDirectory(name), codecs: CODECS }],
+    streams: [{ label: name, journalPaths: [inDirectory(name)], codecs: CODECS }],
     outPath: inDirectory(`${name}.wav`),
   };
 }

@@ -33,7 +33,7 @@ async function assembleStreams(...streams: Arrival[][]): Promise<Assembly & { wa
     streams: streams.map((arrivals, index): AssemblyStream => {
       const journalPath = inDirectory(`${index}.rtpdump`);
       writeJournal(journalPath, arrivals);
-      return { label: `label-${index}`, journalPath, codecs: CODECS };
+      return { label: `label-${index}`, journalPaths: [journalPath], codecs: CODECS };
     }),
   });
   return { ...assembly, wav: readWav(outPath) };
@@ -322,7 +322,7 @@ describe('what a crash left', () => {
       const outPath = inDirectory('audio.wav');
       const { streams } = await assemble({
         outPath,
-        streams: [journalPath, other].map((path) => ({ label: path, journalPath: path, codecs: CODECS })),
+        streams: [journalPath, other].map((path) => ({ label: path, journalPaths: [path], codecs: CODECS })),
       });
       const wav = readWav(outPath);
       expect(channelOf(wav, 0)).toEqual(
@@ -342,7 +342,7 @@ describe('what a crash left', () => {
 describe('no file', () => {
   const journal = (name: string, arrivals: Arrival[]): AssemblyStream => {
     writeJournal(inDirectory(name), arrivals);
-    return { label: name, journalPath: inDirectory(name), codecs: CODECS };
+    return { label: name, journalPaths: [inDirectory(name)], codecs: CODECS };
   };
 
   it('is made without audio', async () => {
@@ -382,7 +382,7 @@ describe('no file', () => {
   });
 
   it('is made without one of the journals', async () => {
-    const streams = [{ label: 'a', journalPath: inDirectory('missing'), codecs: CODECS }];
+    const streams = [{ label: 'a', journalPaths: [inDirectory('missing')], codecs: CODECS }];
     await expect(assemble({ streams, outPath: inDirectory('audio.wav') })).rejects.toThrow('ENOENT');
   });
 });

@@ -72,7 +72,7 @@ describe.each([LOOPBACK, LOOPBACK_IPV6])('on %s', (loopback) => {
     expect(await capture.closeStream(streamId)).toMatchObject({ rtpPackets: 10, foreignPackets: 0 });
     const { audio } = await assemble({
       outPath: inDirectory('a.wav'),
-      streams: [{ label: 'a', journalPath, codecs: new Map([[0, 'PCMU']]) }],
+      streams: [{ label: 'a', journalPaths: [journalPath], codecs: new Map([[0, 'PCMU']]) }],
     });
     expect(audio).toMatchObject({ durationMs: 200, encoding: 'pcmu' });
     expect(readWav(inDirectory('a.wav')).data).toEqual(speech(1, 0, 1600));
@@ -229,7 +229,7 @@ describe.each([LOOPBACK, LOOPBACK_IPV6])('on %s', (loopback) => {
       outPath: inDirectory('a.wav'),
       streams: [journalPath, inDirectory('never')].map((path) => ({
         label: path,
-        journalPath: path,
+        journalPaths: [path],
         codecs: new Map([[0, 'PCMU'] as const]),
       })),
     });

@@ -45,3 +45,13 @@ export function protectRtp(keying: SrtpKeying, packet: Buffer, rollovers = 0): B
   const mki = masterKeys[0]?.mki ?? new Uint8Array(0);
   return Buffer.concat([before, ciphertext, ...(tagFollowsCiphertext ? [tag, mki] : [mki, tag])]);
 }
+
+/** The plain offer as RTP/SAVP, with a key for each m-line. */
+export function secured(sdp: string, keyings: readonly SrtpKeying[]): string {
+  let stream = 0;
+  return sdp.replaceAll('RTP/AVP', 'RTP/SAVP').replace(/a=label:/g, (label) => {
+    const keying = keyings[stream++] as SrtpKeying;
+    const key = keyAndSaltOf(keying).export().toString('base64');
+    return `a=crypto:1 ${keying.suite} inline:${key}\r\n${label}`;
+  });
+}

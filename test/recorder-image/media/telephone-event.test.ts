@@ -51,7 +51,7 @@ async function dtmfOf(
   const telephoneEvents = new Map([[101, clockRate]]);
   const { streams } = await assemble({
     outPath: inDirectory('audio.wav'),
-    streams: [{ label: 'a', journalPath, codecs, telephoneEvents }],
+    streams: [{ label: 'a', journalPaths: [journalPath], codecs, telephoneEvents }],
     maskDigits,
   });
   return streams[0]?.dtmf;

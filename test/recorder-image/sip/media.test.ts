@@ -6,7 +6,7 @@ import { type LocalRecorder, REGION, startTestRecorder } from '../../helpers/rec
 import { audioOf, RecordingsBucket } from '../../helpers/recordings.ts';
 import { PACKETS_PER_SECOND, SDP, Src, type SrcCall } from '../../helpers/src.ts';
 import { g722Tone, opusTone } from '../media/encode.ts';
-import { keyAndSaltOf, keyingOf, protectRtp } from '../media/srtp-support.ts';
+import { keyingOf, protectRtp, secured } from '../media/srtp-support.ts';
 
 const BUCKET = 'media';
 
@@ -36,20 +36,9 @@ describe('SRTP', () => {
 
   const keys = (suite: (typeof SUITES)[number], seed: number) => keyingOf(suite, seed);
 
-  /** The plain offer as RTP/SAVP, with a key per m-line. */
-  function secured(sdp: string, suite: (typeof SUITES)[number], seeds: number[]): string {
-    let stream = 0;
-    return sdp.replaceAll('RTP/AVP', 'RTP/SAVP').replace(/a=label:/g, (label) => {
-      const key = keyAndSaltOf(keys(suite, seeds[stream++] as number))
-        .export()
-        .toString('base64');
-      return `a=crypto:1 ${suite} inline:${key}\r\n${label}`;
-    });
-  }
-
   it.each(SUITES)('is recorded as it was before encryption (%s)', async (suite) => {
     const call = await src.call();
-    const answer = await call.start(call.invite(secured(call.offer(), suite, [3, 5])));
+    const answer = await call.start(call.invite(secured(call.offer(), [keys(suite, 3), keys(suite, 5)])));
     expect(answer.body.toString().match(/RTP\/SAVP/g)).toHaveLength(2);
     expect(answer.body.toString().match(new RegExp(`a=crypto:1 ${suite} inline:`, 'g'))).toHaveLength(2);
     for (const [index, speaker] of call.speakers.entries())
@@ -65,11 +54,11 @@ describe('SRTP', () => {
   it('follows a change of keys, and says so when packets fit none', async () => {
     const suite = 'AES_CM_128_HMAC_SHA1_80';
     const call = await src.call({ mode: 'single' });
-    await call.start(call.invite(secured(call.offer(), suite, [3])));
+    await call.start(call.invite(secured(call.offer(), [keys(suite, 3)])));
     const [speaker] = call.speakers as [SrcCall['speakers'][number]];
     speaker.protect = (packet) => protectRtp(keys(suite, 3), packet);
     await call.speak(25);
-    expect((await call.request('INVITE', [SDP], secured(call.offer(), suite, [7]))).status).toBe(200);
+    expect((await call.request('INVITE', [SDP], secured(call.offer(), [keys(suite, 7)]))).status).toBe(200);
     speaker.protect = (packet) => protectRtp(keys(suite, 7), packet);
     await call.speak(25);
     speaker.protect = (packet) => protectRtp(keys(suite, 11), packet);

@@ -13,12 +13,15 @@ import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import { finishRecording } from '../../../recorder-image/src/storage/finish.ts';
 import { Finisher } from '../../../recorder-image/src/storage/finisher.ts';
+import type { SessionEvent } from '../../../recorder-image/src/storage/session-record.ts';
 import type { UploadTarget } from '../../../recorder-image/src/storage/uploader.ts';
+import { sdpFixture } from '../../fixtures/load.ts';
 import { EMULATOR_START_TIMEOUT_MS, startTestEmulator, type TestEmulator } from '../../helpers/emulator.ts';
 import { LogLines } from '../../helpers/logs.ts';
 import { NO_ENDPOINT, REGION } from '../../helpers/recorder.ts';
 import { RecordingsBucket } from '../../helpers/recordings.ts';
 import { until } from '../../helpers/until.ts';
+import { EPOCH_MS, talk, writeJournal } from '../media/support.ts';
 import { AT, CLOSED, leaveRecording, useSpool } from './support.ts';
 
 const VERSION = '0.0.0-test';
@@ -93,7 +96,7 @@ describe('a recording', () => {
     await finish(directory);
     expect((await bucket.read(id)).manifest).toMatchObject({
       status: 'partial',
-      statusReasons: ['the journal of stream 2 is cut off'],
+      statusReasons: ['the journal of stream 2 is cut off, 170 bytes of it cannot be read'],
       streams: [{ packets: 50 }, { packets: 49 }],
     });
   });
@@ -106,6 +109,126 @@ describe('a recording', () => {
       status: 'recovered',
       audio: { durationMs: 1000, channels: 2 },
       streams: [{ packets: 0 }, { packets: 50 }],
+    });
+  });
+
+  it('whose recorder died and whose media went on is recovered, and says what is missing', async () => {
+    const { id, directory } = await leaveRecording(used.spool, [
+      { type: 'answered', at: AT },
+      { ...CLOSED, endedBy: 'crash' },
+    ]);
+    reopened(directory, 'stream-1.2.rtpdump');
+    await finish(directory);
+    expect((await bucket.read(id)).manifest).toMatchObject({
+      status: 'recovered',
+      statusReasons: [
+        expect.stringContaining('the dialog was lost with the recorder that died'),
+        '1000 ms of stream 1 missing by a crash: nobody listened',
+      ],
+      session: { endedBy: 'crash' },
+      streams: [{ packets: 100, gaps: [{ fromMs: 1000, toMs: 2000, cause: 'crash' }] }, { packets: 50 }],
+    });
+  });
+
+  it('a worker of which died is partial', async () => {
+    const { id, directory } = await leaveRecording(used.spool);
+    reopened(directory, 'stream-1.2.rtpdump');
+    await finish(directory);
+    expect((await bucket.read(id)).manifest).toMatchObject({
+      status: 'partial',
+      statusReasons: ['1000 ms of stream 1 missing by a crash: nobody listened'],
+    });
+  });
+
+  it('whose packets the kernel dropped is partial', async () => {
+    const drops = [{ fromMs: EPOCH_MS + 100, toMs: EPOCH_MS + 600, packets: 9 }];
+    const { id, directory } = await leaveRecording(used.spool, [
+      { type: 'answered', at: AT },
+      { ...CLOSED, counters: { 'stream-1.rtpdump': { foreignPackets: 0, malformedPackets: 0, drops } } },
+    ]);
+    rmSync(join(directory, 'stream-1.rtpdump'));
+    const sent = talk({ seed: 0, packets: 50 });
+    writeJournal(join(directory, 'stream-1.rtpdump'), [
+      ...sent.slice(0, 10),
+      ...sent.slice(15, 45),
+      ...sent.slice(47),
+    ]);
+    await finish(directory);
+    expect((await bucket.read(id)).manifest).toMatchObject({
+      status: 'partial',
+      statusReasons: [
+        expect.stringMatching(/^7 packets of stream 1 dropped by the kernel.*: 100 ms missing/),
+      ],
+      streams: [
+        {
+          lostPackets: 7,
+          droppedPackets: 7,
+          gaps: [
+            { fromMs: 200, toMs: 300, cause: 'dropped' },
+            { fromMs: 900, toMs: 940, cause: 'lost' },
+          ],
+        },
+        { packets: 50 },
+      ],
+    });
+  });
+
+  it('is complete where a stream was on hold', async () => {
+    const at = (ms: number) => new Date(EPOCH_MS + ms).toISOString();
+    const sdp = sdpFixture('broadworks-dual');
+    const { id, directory } = await leaveRecording(used.spool, [
+      { type: 'answered', at: AT },
+      { type: 'offer', at: at(1000), sdp: sdp.replaceAll('a=sendonly', 'a=inactive') },
+      { type: 'offer', at: at(9000), sdp },
+      { ...CLOSED, at: at(10_000) },
+    ] as SessionEvent[]);
+    for (const [mLine, journal] of ['stream-1.rtpdump', 'stream-2.rtpdump'].entries()) {
+      rmSync(join(directory, journal));
+      writeJournal(join(directory, journal), [
+        ...talk({ seed: mLine, packets: 50 }),
+        ...talk({ seed: mLine, packets: 50, atMs: 9000, sequence: 51, timestamp: 72_000 }),
+      ]);
+    }
+    await finish(directory);
+    expect((await bucket.read(id)).manifest).toMatchObject({
+      status: 'complete',
+      statusReasons: [],
+      streams: [
+        { gaps: [{ fromMs: 1000, toMs: 9000, cause: 'hold' }] },
+        { gaps: [{ fromMs: 1000, toMs: 9000, cause: 'hold' }] },
+      ],
+    });
+  });
+
+  it('with a journal that is spoiled in the middle keeps the journal too', async () => {
+    const { id, directory } = await leaveRecording(used.spool);
+    const path = join(directory, 'stream-2.rtpdump');
+    const journal = readFileSync(path);
+    journal.fill(0, 45 + 20 * 180, 45 + 22 * 180);
+    writeFileSync(path, journal);
+    await finish(directory);
+    const stored = await bucket.read(id);
+    expect(stored.manifest).toMatchObject({
+      status: 'partial',
+      statusReasons: [
+        '2 packets lost on stream 2',
+        'stream 2 is not all in the audio: its journal is spoiled: 40 ms missing in gaps over 20 ms',
+        'the journal of stream 2 is spoiled, 360 bytes of it cannot be read',
+      ],
+    });
+    expect(stored.manifest.files).toContainEqual(
+      expect.objectContaining({ name: 'stream-2.rtpdump', role: 'journal', bytes: journal.length }),
+    );
+  });
+
+  it('without one of its journals tells so', async () => {
+    const { id, directory } = await leaveRecording(used.spool);
+    rmSync(join(directory, 'stream-2.rtpdump'));
+    await finish(directory);
+    expect((await bucket.read(id)).manifest).toMatchObject({
+      status: 'partial',
+      statusReasons: ['the journal of stream 2 is not there: stream-2.rtpdump'],
+      streams: [{ label: '1' }],
     });
   });
 
@@ -229,6 +352,14 @@ describe('the finisher', () => {
     expect(waits.slice(0, 4)).toEqual([5, 10, 20, 20]);
   });
 });
+
+/** A second segment, begun 2 s after the first: a second after its last packet, which the sender did not know. */
+function reopened(directory: string, name: string): void {
+  writeJournal(
+    join(directory, name),
+    talk({ seed: 0, packets: 50, atMs: 2000, sequence: 51, timestamp: 16_000 }),
+  );
+}
 
 /** Of this process, where the system tells. */
 function openFilesIn(directory: string): string[] {

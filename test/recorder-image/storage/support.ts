@@ -31,7 +31,7 @@ export const openedEvent = (recordingId: string = ulid(EPOCH_MS)): SessionEventO
   sipCallId: 'BW1@192.0.2.10',
 });
 
-export const CLOSED: SessionEvent = {
+export const CLOSED: SessionEventOf<'closed'> = {
   type: 'closed',
   at: new Date(EPOCH_MS + 1000).toISOString(),
   endedBy: 'bye',
