@@ -52,11 +52,13 @@ function chosen(positionals: string[]): string {
   return name;
 }
 
-/** The same command in a user namespace of its own, where anybody may mount a file system (unshare(1)). */
+/** Set for the command that runs in a namespace of its own. */
+const IN_NAMESPACE = 'SIPREC_DRILL_IN_NAMESPACE';
+
+/** The same command where anybody may mount a file system, which goes with it: in a user namespace of its own (unshare(1)). */
 async function inOwnNamespace(): Promise<number> {
-  const child = spawn('unshare', ['--map-root-user', '--mount', process.execPath, ...process.argv.slice(1)], {
-    stdio: 'inherit',
-  });
+  const command = ['--map-root-user', '--mount', process.execPath, ...process.argv.slice(1)];
+  const child = spawn('unshare', command, { stdio: 'inherit', env: { ...process.env, [IN_NAMESPACE]: '1' } });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
   const [code] = await once(child, 'exit');
   return code ?? 1;
@@ -71,7 +73,7 @@ async function main(): Promise<number> {
   const name = chosen(positionals);
   const drill = DRILLS.get(name);
   if (!drill) throw new UsageError(`there is no drill ${name}`);
-  if (drill.mounts && process.getuid?.() !== 0) return inOwnNamespace();
+  if (drill.mounts && process.env[IN_NAMESPACE] !== '1') return inOwnNamespace();
   const startedAt = performance.now();
   const options: DrillOptions = {
     calls: number('--calls', values.calls, 400),

@@ -38,7 +38,9 @@ export function damage(path: string, random: () => number): Damage {
   if (kind === 'intact' || first === undefined) return none;
   const somewhere = () => first + Math.floor(random() * (bytes.length - first));
   if (kind === 'cut off') {
-    const length = somewhere();
+    const at = somewhere();
+    // Between two records nobody could tell that there was more.
+    const length = records.some(({ from }) => from === at) ? at + 1 : at;
     writeFileSync(path, bytes.subarray(0, length));
     const lost = records.find(({ to, packet }) => packet !== undefined && to > length);
     return { ...none, cutAt: lost?.packet ?? none.cutAt };

@@ -97,7 +97,7 @@ function mountDisk({ spool, onDispose }: Stage): void {
   } catch (cause) {
     throw new Error(
       `no file system can be mounted at ${spool}: ${(cause as Error).message.trim()}\n` +
-        'Run the drill as root, or where user namespaces are allowed (unshare --map-root-user --mount true).',
+        'Run the drill where user namespaces are allowed: unshare --map-root-user --mount true',
       { cause },
     );
   }
