@@ -1,5 +1,5 @@
 /**
- * What a drill is played on: S3 behind a proxy, a SIP server in a process of its own, recorders that can be killed, and
+ * What a drill is played on: a link to S3 that breaks, a SIP server in a process of its own, recorders that can be killed, and
  * calls whose media is sent in real time.
  */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -17,9 +17,11 @@ import { REGION, type RecorderProcess, SECRET, startRecorderProcess } from '../h
 import { finalOf, Src, type SrcCall } from '../helpers/src.ts';
 import { manifestKeys } from './bucket.ts';
 import { RtpSource } from './rtp-source.ts';
-import { S3Proxy } from './s3-proxy.ts';
+import { S3Link } from './s3-link.ts';
 
 const SLOT = 'drill';
+/** Of a spool's owner. */
+const LOCK = 'lock';
 /** INVITEs under way at the same time. */
 const PLACING_AT_ONCE = 16;
 /** Besides the calls of the drill. */
@@ -56,9 +58,9 @@ export interface Stage {
   directory: string;
   spool: string;
   bucket: string;
-  /** Not behind the proxy. */
+  /** Beside the link. */
   s3: S3Client;
-  proxy: S3Proxy;
+  link: S3Link;
   src: Src;
   signal: AbortSignal;
   /** Environment that differs from a test's recorder. */
@@ -81,7 +83,7 @@ export interface Stage {
   pause(ms: number): Promise<void>;
   /** Waits for so many manifests. @returns how many there are, at most after `limitMs` */
   manifests(count: number, limitMs: number): Promise<number>;
-  /** Names in the spool, waited for to go; what is left after `limitMs`. */
+  /** What is in a spool, without the lock of the recorder that runs; waited for to go until `limitMs` have passed. */
   leftInSpool(spool: string, limitMs: number): Promise<string[]>;
   dispose(keep: boolean): Promise<void>;
 }
@@ -100,8 +102,8 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
     const bucket = `drill-${name}-${Date.now()}`;
     const s3 = emulator.s3(REGION);
     await s3.send(new CreateBucketCommand({ Bucket: bucket }));
-    const proxy = await S3Proxy.start(emulator.endpoint);
-    closers.push(() => proxy.close());
+    const link = await S3Link.start(emulator.endpoint);
+    closers.push(() => link.close());
     const claimed: ClaimedPorts = await claimPorts([SLOT]);
     closers.push(() => claimed.release());
     const ports = claimed.plan.slots.get(SLOT) as SlotPortPlan;
@@ -167,7 +169,7 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
       spool,
       bucket,
       s3,
-      proxy,
+      link,
       src,
       signal,
       recorderVariables,
@@ -177,7 +179,7 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
       },
       async startRecorder(given = {}) {
         const recorder = await startRecorderProcess({
-          endpoint: proxy.endpoint,
+          endpoint: link.endpoint,
           bucket,
           spool: given.spool ?? spool,
           sipServer: { sipPort: ports.sip, adminPort: ports.sipAdmin, close: async () => {} },
@@ -233,7 +235,7 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
         return poll(
           limitMs,
           signal,
-          async () => readdirSync(spoolDirectory),
+          async () => readdirSync(spoolDirectory).filter((name) => name !== LOCK),
           (names) => names.length === 0,
         );
       },
@@ -244,6 +246,10 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
     throw error;
   }
 }
+
+/** Directories of the recordings in a spool. */
+export const recordingsIn = (spool: string): string[] =>
+  readdirSync(spool).filter((name) => /^[0-9A-HJKMNP-TV-Z]{26}$/.test(name));
 
 /** A process that is stopped takes no SIGTERM. */
 async function end(child: Child<unknown>): Promise<void> {

@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync, truncateSync } from 'node:fs';
+import { readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Damage, damage } from '../damage.ts';
 import type { Drill } from '../drill.ts';
 import { PortWatch } from '../listening.ts';
 import { randomOf } from '../random.ts';
-import type { DrillStream } from '../stage.ts';
+import { type DrillStream, recordingsIn } from '../stage.ts';
 import { PACKET_MS } from '../voice.ts';
 import { ORPHAN_SILENCE } from './orphans.ts';
 import { settled } from './settled.ts';
@@ -33,9 +33,10 @@ export const corruptSpool: Drill = {
     const damages = new Map<DrillStream, Damage>();
     const counts: Record<string, number> = {};
     const directories = new Map(
-      readdirSync(stage.spool)
-        .filter((name) => !name.startsWith('.'))
-        .map((name) => [sipCallIdOf(join(stage.spool, name)), join(stage.spool, name)]),
+      recordingsIn(stage.spool).map((name) => [
+        sipCallIdOf(join(stage.spool, name)),
+        join(stage.spool, name),
+      ]),
     );
     for (const { call, streams } of placed) {
       const directory = directories.get(call.facts.sipCallId);

@@ -1,8 +1,9 @@
-import { cpSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { cpSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { runRecovery } from '../../helpers/recorder.ts';
 import type { Drill } from '../drill.ts';
 import { PortWatch } from '../listening.ts';
+import { recordingsIn } from '../stage.ts';
 import { ORPHAN_SILENCE } from './orphans.ts';
 import { settled } from './settled.ts';
 
@@ -31,17 +32,15 @@ export const killHost: Drill = {
     };
     for (const spool of Object.values(spools)) mkdirSync(spool, { mode: 0o700 });
     const failures: string[] = [];
-    readdirSync(stage.spool)
-      .filter((name) => !name.startsWith('.'))
-      .forEach((name, index) => {
-        const from = join(stage.spool, name);
-        if (index % 2 === 0) renameSync(from, join(spools.recorder, name));
-        else cpSync(from, join(spools.command, name), { recursive: true });
-      });
+    recordingsIn(stage.spool).forEach((name, index) => {
+      const from = join(stage.spool, name);
+      if (index % 2 === 0) renameSync(from, join(spools.recorder, name));
+      else cpSync(from, join(spools.command, name), { recursive: true });
+    });
     log('half of the spool to `recover`, half to a new recorder');
     const since = performance.now();
     const recovery = runRecovery(spools.command, {
-      endpoint: stage.proxy.endpoint,
+      endpoint: stage.link.endpoint,
       bucket: stage.bucket,
       logFile: join(stage.directory, 'recover.log'),
       signal: stage.signal,

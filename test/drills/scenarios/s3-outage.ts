@@ -9,7 +9,7 @@ export const s3Outage: Drill = {
   what: 'S3 refuses for the whole run of the calls and after it, and then returns',
   async play(stage, { calls, talkMs, log }) {
     const failures: string[] = [];
-    await stage.proxy.turn({ kind: 'refuse' });
+    await stage.link.turn({ kind: 'refuse' });
     const recorder = await stage.startRecorder();
     log(`${calls} calls while S3 refuses`);
     const placed = await stage.placeCalls(calls);
@@ -24,7 +24,7 @@ export const s3Outage: Drill = {
       failures.push(`only ${recorder.spooled().length} recordings wait in the spool while S3 is away`);
 
     log('S3 is back');
-    await stage.proxy.turn({ kind: 'fine' });
+    await stage.link.turn({ kind: 'fine' });
     const { recoverySeconds, ...left } = await settled(stage, { count: calls, spools: [stage.spool] });
     return {
       expected: [{ calls: placed, statuses: ['complete'], endings: ['bye'] }],

@@ -10,7 +10,7 @@ export const s3Slow: Drill = {
   async play(stage, { calls, talkMs, log }) {
     const failures: string[] = [];
     const recorder = await stage.startRecorder();
-    await stage.proxy.turn({ kind: 'hang' });
+    await stage.link.turn({ kind: 'hang' });
     log(`${Math.ceil(calls / 2)} calls while S3 hangs`);
     const early = await stage.placeCalls(Math.ceil(calls / 2));
     await stage.pause(talkMs);
@@ -20,7 +20,7 @@ export const s3Slow: Drill = {
     if (whileHanging > 0) failures.push(`${whileHanging} manifests came through an S3 that hangs`);
 
     log('as many calls while S3 is slow');
-    await stage.proxy.turn(SLOW);
+    await stage.link.turn(SLOW);
     const late = await stage.placeCalls(Math.max(1, Math.floor(calls / 2)));
     await stage.pause(talkMs);
     await stage.hangUp(late);
@@ -33,7 +33,7 @@ export const s3Slow: Drill = {
     if (whileSlow === 0) failures.push('nothing gets through a slow S3');
 
     log('S3 is as fast as ever');
-    await stage.proxy.turn({ kind: 'fine' });
+    await stage.link.turn({ kind: 'fine' });
     const placed = [...early, ...late];
     const { recoverySeconds, ...left } = await settled(stage, {
       count: placed.length,

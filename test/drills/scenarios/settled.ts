@@ -7,9 +7,6 @@ export const finishedLimitMs = 30_000;
 const GIVE_UP_MS = 90_000;
 const SPOOL_LIMIT_MS = 5_000;
 
-/** What may stay in a spool: recordings that nothing will ever finish by itself. */
-export const UNUSABLE = 'unusable';
-
 /**
  * Waits for the manifests.
  * @returns seconds until the last was there, and what is wrong
@@ -21,7 +18,6 @@ export async function settled(
     spools,
     since = performance.now(),
     limitMs = finishedLimitMs,
-    mayStay = [],
   }: {
     /** Of recordings. */
     count: number;
@@ -29,7 +25,6 @@ export async function settled(
     /** By `performance.now()`. */
     since?: number;
     limitMs?: number;
-    mayStay?: readonly string[];
   },
 ): Promise<{ recoverySeconds: number; failures: string[] }> {
   const failures: string[] = [];
@@ -41,7 +36,7 @@ export async function settled(
       `the last recording took ${recoverySeconds.toFixed(1)} s to be in S3, over ${limitMs / 1000} s`,
     );
   for (const spool of spools) {
-    const left = (await stage.leftInSpool(spool, SPOOL_LIMIT_MS)).filter((name) => !mayStay.includes(name));
+    const left = await stage.leftInSpool(spool, SPOOL_LIMIT_MS);
     if (left.length > 0)
       failures.push(`${left.length} entries are left in the spool: ${left.slice(0, 5).join(' ')}`);
   }

@@ -5,25 +5,25 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 const HOST = '127.0.0.1';
 
 /** `refuse`: connections are refused, and broken; `hang`: they are taken, and nothing ever comes back. */
-export type S3Weather =
+export type LinkState =
   | { kind: 'fine' }
   | { kind: 'refuse' }
   | { kind: 'hang' }
   /** To S3, of each connection; `delayMs` before every answer. */
   | { kind: 'slow'; bytesPerSecond: number; delayMs: number };
 
-export class S3Proxy {
+export class S3Link {
   readonly #target: number;
   readonly #connections = new Set<Socket>();
   #server: Server;
   #port = 0;
-  #weather: S3Weather = { kind: 'fine' };
+  #state: LinkState = { kind: 'fine' };
 
   /** @param endpoint of S3 */
-  static async start(endpoint: string): Promise<S3Proxy> {
-    const proxy = new S3Proxy(Number(new URL(endpoint).port));
-    await proxy.#listen();
-    return proxy;
+  static async start(endpoint: string): Promise<S3Link> {
+    const link = new S3Link(Number(new URL(endpoint).port));
+    await link.#listen();
+    return link;
   }
 
   private constructor(target: number) {
@@ -36,11 +36,11 @@ export class S3Proxy {
   }
 
   /** Requests that are under way are broken off. */
-  async turn(weather: S3Weather): Promise<void> {
-    const wasClosed = this.#weather.kind === 'refuse';
-    this.#weather = weather;
+  async turn(state: LinkState): Promise<void> {
+    const wasClosed = this.#state.kind === 'refuse';
+    this.#state = state;
     for (const socket of this.#connections) socket.destroy();
-    if (weather.kind === 'refuse') await this.close();
+    if (state.kind === 'refuse') await this.close();
     else if (wasClosed) await this.#listen();
   }
 
@@ -61,15 +61,15 @@ export class S3Proxy {
   }
 
   #connect(client: Socket): void {
-    const weather = this.#weather;
+    const state = this.#state;
     this.#keep(client);
-    if (weather.kind === 'hang') return void client.resume();
+    if (state.kind === 'hang') return void client.resume();
     const server = connect(this.#target, HOST);
     this.#keep(server);
     client.on('close', () => server.destroy());
     server.on('close', () => client.destroy());
-    if (weather.kind === 'slow') {
-      const { bytesPerSecond, delayMs } = weather;
+    if (state.kind === 'slow') {
+      const { bytesPerSecond, delayMs } = state;
       pump(client, server, (bytes) => (bytes / bytesPerSecond) * 1000);
       pump(server, client, () => delayMs);
     } else {
