@@ -50,6 +50,11 @@ const variables = z.object({
       (keys) => keys.every(isKey),
       'write base64 of 32 random bytes, such as of `openssl rand -base64 32`',
     ),
+  /**
+   * MiB of the spool's disk: with less free, no call is taken; with less than half of it, the recordings that run are ended,
+   * and the rest is the room to finish them.
+   */
+  SIPREC_SPOOL_RESERVE_MB: wholeNumber(0, 1_000_000).default(256),
   /** Local address that RTP sockets are bound to, and the one that answers name. */
   SIPREC_MEDIA_ADDRESS: address,
   SIPREC_MEDIA_PUBLIC_ADDRESS: address.optional(),
@@ -92,13 +97,29 @@ export type RecorderVariables = { [name in keyof z.input<typeof schema>]?: strin
 
 /** Not repeated in messages. */
 const SECRETS = ['SIPREC_SPOOL_KEY'];
+/** What `recover` needs of it: the recordings themselves know their slot and their home region. */
+const recoverySchema = variables
+  .pick({ SIPREC_BUCKET: true, SIPREC_SPOOL_KEY: true, AWS_REGION: true, LOG_LEVEL: true })
+  .extend({ LOG_LEVEL: variables.shape.LOG_LEVEL.unwrap().optional() });
+
+export type RecoveryEnvironment = z.infer<typeof recoverySchema>;
 
 /**
  * Reads the environment of a recorder.
  * @throws Error naming each variable that is missing or wrong
  */
-export function readRecorderEnvironment(environment: NodeJS.ProcessEnv): RecorderEnvironment {
-  const result = schema.safeParse(environment);
+export const readRecorderEnvironment = (environment: NodeJS.ProcessEnv): RecorderEnvironment =>
+  read(schema, environment);
+
+/**
+ * Reads the environment of `recover`.
+ * @throws Error naming each variable that is missing or wrong
+ */
+export const readRecoveryEnvironment = (environment: NodeJS.ProcessEnv): RecoveryEnvironment =>
+  read(recoverySchema, environment);
+
+function read<Result>(wanted: z.ZodType<Result>, environment: NodeJS.ProcessEnv): Result {
+  const result = wanted.safeParse(environment);
   if (result.success) return result.data;
   const lines = result.error.issues.map((issue) => {
     const name = String(issue.path[0]);

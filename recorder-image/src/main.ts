@@ -1,7 +1,18 @@
-/** The recorder's process: environment in, one recorder, and an end that loses nothing. */
+/**
+ * The recorder's process: environment in, one recorder, and an end that loses nothing.
+ * With `recover <dir>` no recorder, but the recordings of a spool: see `lifecycle/recover.ts`.
+ */
 import pino from 'pino';
 import { readRecorderEnvironment } from '../../core/recorder-environment.ts';
+import { recover } from './lifecycle/recover.ts';
 import { startRecorder } from './recorder.ts';
+
+const [command, ...args] = process.argv.slice(2);
+if (command === 'recover') process.exit(await recover(args, process.env, console.log, console.error));
+if (command !== undefined) {
+  console.error(`${command} is no command: use recover <directory>, or none to start a recorder`);
+  process.exit(2);
+}
 
 let environment: ReturnType<typeof readRecorderEnvironment>;
 try {

@@ -1,26 +1,28 @@
 /** A recorder: its parts, started in order and stopped in order. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { S3Client } from '@aws-sdk/client-s3';
 import type { Logger } from 'pino';
 import type { RecorderEnvironment } from '../../core/recorder-environment.ts';
 import packageJson from '../../package.json' with { type: 'json' };
+import { FillForecast, type ForecastTerms } from './health/fill-forecast.ts';
 import { rememberedFreeSpace } from './health/free-space.ts';
 import { shortages, unhealthyReasons } from './health/health.ts';
 import { startHealthServer } from './health/health-server.ts';
+import { spoolGuard } from './health/spool-guard.ts';
 import { resumeRecordings } from './lifecycle/resume.ts';
 import { MediaCapture } from './media/capture.ts';
 import { connectSipServer } from './sip/sip-server.ts';
 import { Srs } from './sip/srs.ts';
 import { Finisher, type RetryDelays } from './storage/finisher.ts';
-import { Spool } from './storage/spool.ts';
+import { recordingsClient } from './storage/s3-client.ts';
+import { recordedAt, Spool } from './storage/spool.ts';
 import { SpoolKeys } from './storage/spool-keys.ts';
+import { lockSpool } from './storage/spool-lock.ts';
 
-/** How often recordings are looked for that nobody will end. */
-const OVERDUE_CHECK_MS = 1_000;
-/** An S3 that says nothing for so long is down; the next try follows. */
-const S3_TIMEOUTS = { connectionTimeout: 5_000, socketTimeout: 15_000 };
-
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+/** How often recordings are looked for that nobody will end, or that the disk has no room for. */
+const CHECK_MS = 1_000;
+const MIB = 1024 * 1024;
+/** What a full disk says to who writes. */
+const DISK_FULL = ['ENOSPC', 'EDQUOT'];
 
 /** Times that tests shorten. */
 export interface RecorderTimes {
@@ -30,6 +32,10 @@ export interface RecorderTimes {
   retryDelays?: RetryDelays;
   /** After the last call; what is not in S3 by then waits in the spool for the next start. Default 5 s. */
   spoolFlushMs?: number;
+  /** After which a connection to S3 that carries nothing is given up. */
+  s3StallMs?: number;
+  /** When the spool's disk is said to be filling. */
+  forecast?: Partial<ForecastTerms>;
 }
 
 export interface Recorder {
@@ -47,6 +53,7 @@ export interface Recorder {
 /**
  * Starts a recorder. What its predecessor left in the spool goes on where media still comes, and is finished otherwise,
  * beside new calls.
+ * @throws SpoolInUseError
  * @throws Error naming what cannot be had: the spool, a media worker, the health port, a source's network
  */
 export async function startRecorder(
@@ -56,25 +63,33 @@ export async function startRecorder(
     orphanSilenceMs = environment.SIPREC_ORPHAN_SILENCE_SECONDS * 1000,
     retryDelays,
     spoolFlushMs = 5_000,
+    s3StallMs,
+    forecast: terms,
   }: RecorderTimes = {},
 ): Promise<Recorder> {
-  const keys = new SpoolKeys(environment.SIPREC_SPOOL_KEY.map((key) => Buffer.from(key, 'base64')));
+  const keys = SpoolKeys.from(environment.SIPREC_SPOOL_KEY);
   if (!keys.canSeal)
     logger.warn(
       'SIPREC_SPOOL_KEY is not set: the keys of encrypted calls lie in the spool as they were sent',
     );
   const spool = new Spool(environment.SIPREC_SPOOL, keys);
   await spool.prepare();
+  const lock = lockSpool(spool.directory);
+  await spool.sweep();
   const leftBehind = await spool.entries();
 
-  // Emulators serve all buckets under one host name; an explicit endpoint means path-style addresses.
-  const s3 = new S3Client({
-    forcePathStyle: Boolean(process.env.AWS_ENDPOINT_URL),
-    requestHandler: S3_TIMEOUTS,
-    logger: SILENT, // what fails is thrown, and logged with the recording that it is about
-  });
+  const s3 = recordingsClient(s3StallMs);
   const finisher = new Finisher(
-    { target: { s3, bucket: environment.SIPREC_BUCKET }, recorderVersion: packageJson.version, keys },
+    {
+      target: {
+        s3,
+        bucket: environment.SIPREC_BUCKET,
+        onOrphan: ({ key, uploadId }, error) =>
+          logger.warn({ err: error, key, uploadId }, 'multipart upload left behind'),
+      },
+      recorderVersion: packageJson.version,
+      keys,
+    },
     logger,
     retryDelays,
   );
@@ -88,14 +103,24 @@ export async function startRecorder(
     onWorkerExit: ({ streamIds, error }) =>
       logger.fatal({ err: error, streams: streamIds.length }, 'media worker died'),
     onWorkerReplaced: ({ streams }) => logger.warn({ streams }, 'media worker replaced'),
-    onStreamError: ({ streamId, kind, error }) => logger.error({ streamId, kind, error }, 'stream error'),
+    onStreamError: ({ streamId, kind, error }) => {
+      logger.error({ streamId, kind, error }, 'stream error');
+      if (kind === 'write' && DISK_FULL.includes(error.code)) void srs.endStream(streamId, 'disk-full');
+    },
   });
-  const freeSpoolBytes = rememberedFreeSpace(() => spool.freeBytes());
+  const spoolReserveBytes = environment.SIPREC_SPOOL_RESERVE_MB * MIB;
+  const forecast = new FillForecast(terms);
+  const freeSpoolBytes = rememberedFreeSpace(async () => {
+    const bytes = await spool.freeBytes();
+    forecast.add(bytes - spoolReserveBytes, performance.now());
+    return bytes;
+  });
   const resources = async () => ({
     mediaWorkers: capture.workers,
     mediaOverloaded: capture.isOverloaded(),
     freeRtpPortPairs: capture.freePorts(),
     freeSpoolBytes: await freeSpoolBytes(),
+    spoolReserveBytes,
   });
   const srs = new Srs(
     {
@@ -115,7 +140,7 @@ export async function startRecorder(
       mediaAddress: environment.SIPREC_MEDIA_PUBLIC_ADDRESS ?? environment.SIPREC_MEDIA_ADDRESS,
       now: () => new Date(),
       logger,
-      finish: (directory) => finisher.add(directory),
+      finish: (directory, unwritten) => finisher.add(directory, unwritten),
       shortages: async () => shortages(await resources()),
     },
   );
@@ -138,7 +163,19 @@ export async function startRecorder(
     draining: srs.draining,
     full: srs.full,
     ...(await resources()),
+    spoolIsFilling: forecast.isFilling, // after the look at the disk
   });
+  const spoolStatus = async () => {
+    const oldestMs = Math.min(...finisher.pending.map(recordedAt));
+    return {
+      ...finisher.counters,
+      /** Since its call began. */
+      oldestSeconds: Number.isFinite(oldestMs) ? Math.round((Date.now() - oldestMs) / 1000) : 0,
+      freeBytes: await freeSpoolBytes(),
+      secondsUntilFull: forecast.secondsLeft === undefined ? null : Math.round(forecast.secondsLeft),
+      unusable: (await spool.unusable()).length,
+    };
+  };
   const health = await startHealthServer({
     address: environment.SIPREC_HEALTH_ADDRESS,
     port: environment.SIPREC_HEALTH_PORT,
@@ -150,11 +187,12 @@ export async function startRecorder(
       activeRecordings: srs.active,
       callCapacity: environment.SIPREC_CALL_CAPACITY,
       invites: srs.counters,
-      spool: finisher.counters,
+      spool: await spoolStatus(),
       ...(await facts()),
     }),
   }).catch(async (error) => {
     await capture.stop();
+    lock.release();
     throw error;
   });
 
@@ -184,9 +222,18 @@ export async function startRecorder(
       onError: (error) => logger.error({ err: error }, 'SIP server cannot be used'),
     },
   );
-  const overdueCheck = setInterval(() => {
+  const guardSpool = spoolGuard({
+    freeBytes: freeSpoolBytes,
+    reserveBytes: spoolReserveBytes,
+    economise: (roomIsShort) => finisher.economise(roomIsShort),
+    activeRecordings: () => srs.active,
+    endAll: () => srs.endAll('disk-full'),
+    logger,
+  });
+  const checks = setInterval(() => {
     srs.endOverdue().catch((error) => logger.error({ err: error }, 'overdue recordings not ended'));
-  }, OVERDUE_CHECK_MS);
+    void guardSpool();
+  }, CHECK_MS);
 
   for (const directory of over) finisher.add(directory);
 
@@ -199,13 +246,14 @@ export async function startRecorder(
       const deadline = setTimeout(() => void srs.endAll(), ceilingMs);
       await srs.drain();
       clearTimeout(deadline);
-      clearInterval(overdueCheck);
+      clearInterval(checks);
       sip.disconnect();
       await Promise.race([finisher.idle(), delay(spoolFlushMs, undefined, { ref: false })]);
       await finisher.stop();
       await capture.stop();
       await health.close();
       s3.destroy();
+      lock.release();
       logger.info(finisher.counters, 'stopped');
     },
   };

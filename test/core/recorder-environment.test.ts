@@ -1,4 +1,8 @@
-import { type RecorderVariables, readRecorderEnvironment } from '../../core/recorder-environment.ts';
+import {
+  type RecorderVariables,
+  readRecorderEnvironment,
+  readRecoveryEnvironment,
+} from '../../core/recorder-environment.ts';
 
 const SOURCES = [{ name: 'broadworks', networks: ['198.51.100.0/24'], tenant: 'acme' }];
 const NEEDED: RecorderVariables = {
@@ -32,6 +36,7 @@ describe('readRecorderEnvironment', () => {
       SIPREC_BUCKET: 'recordings',
       SIPREC_SPOOL: 'spool',
       SIPREC_SPOOL_KEY: [],
+      SIPREC_SPOOL_RESERVE_MB: 256,
       SIPREC_MEDIA_ADDRESS: '127.0.0.1',
       SIPREC_RTP_PORT_MIN: 20_000,
       SIPREC_RTP_PORT_MAX: 59_999,
@@ -93,6 +98,7 @@ describe('readRecorderEnvironment', () => {
     ['SIPREC_MEDIA_PUBLIC_ADDRESS', '', 'write an IPv4 or IPv6 address'],
     ['SIPREC_RTP_PORT_MAX', '65536', 'write a whole number from 0 to 65535'],
     ['SIPREC_RTP_PORT_MAX', '20000', 'must be above SIPREC_RTP_PORT_MIN'],
+    ['SIPREC_SPOOL_RESERVE_MB', '1GB', 'write a whole number from 0 to 1000000'],
     ['SIPREC_DRAIN_SECONDS', '', 'write a whole number from 0 to 86400'],
     ['DRACHTIO_PORT', ' 9022', 'write a whole number from 0 to 65535'],
     ['LOG_LEVEL', 'loud', 'expected one of "trace"|"debug"'],
@@ -128,5 +134,18 @@ describe('readRecorderEnvironment', () => {
       'SIPREC_BUCKET: not set: must be set',
       'SIPREC_RTP_PORT_MAX: "2000": must be above SIPREC_RTP_PORT_MIN',
     ]);
+  });
+});
+
+describe('readRecoveryEnvironment', () => {
+  it('needs only where recordings go', () => {
+    expect(
+      readRecoveryEnvironment({ SIPREC_BUCKET: 'recordings', AWS_REGION: 'us-east-1', HOME: '/' }),
+    ).toEqual({
+      SIPREC_BUCKET: 'recordings',
+      SIPREC_SPOOL_KEY: [],
+      AWS_REGION: 'us-east-1',
+    });
+    expect(() => readRecoveryEnvironment({})).toThrow(/SIPREC_BUCKET: not set.*\n.*AWS_REGION: not set/);
   });
 });

@@ -12,6 +12,7 @@ import { type Child, nodeProgram, runChild, startChild } from '../../local/cloud
 import { emulatorEnvironment } from '../../local/cloud/deploy.ts';
 import { type SipServer, startSipServer } from '../../local/sip-server/server.ts';
 import { type RecorderTimes, startRecorder } from '../../recorder-image/src/recorder.ts';
+import { LOCK_FILE } from '../../recorder-image/src/storage/spool-lock.ts';
 import { LogLines } from './logs.ts';
 
 export const HOST = '127.0.0.1';
@@ -94,7 +95,7 @@ async function surround({ endpoint = NO_ENDPOINT, ...options }: RecorderOptions)
 }
 
 const observe = (spool: string, healthPort: number) => ({
-  spooled: () => readdirSync(spool),
+  spooled: () => readdirSync(spool).filter((name) => name !== LOCK_FILE),
   async health(path: string) {
     const response = await fetch(`http://${HOST}:${healthPort}${path}`);
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };

@@ -11,6 +11,8 @@ export interface Resources {
   mediaOverloaded: boolean;
   freeRtpPortPairs: number;
   freeSpoolBytes: number;
+  /** What the recordings that run need to end and be finished. */
+  spoolReserveBytes: number;
 }
 
 /** All that is looked at. */
@@ -18,12 +20,12 @@ export interface LocalFacts extends Resources {
   sipServerConnected: boolean;
   draining: boolean;
   full: boolean;
+  /** The spool's disk will be full soon. Calls that still come are taken: there is room, and nobody else may have more. */
+  spoolIsFilling: boolean;
 }
 
 /** A call of two streams takes two pairs of ports. */
 const MIN_FREE_PORT_PAIRS = 2;
-/** The calls that run must still be able to end: a quarter of an hour of a few two-stream calls (2 MB a minute each). */
-const MIN_FREE_SPOOL_BYTES = 64 * 1024 * 1024;
 
 type Checks<Facts> = readonly [isBad: (facts: Facts) => boolean, reason: string][];
 
@@ -31,13 +33,14 @@ const RESOURCE_CHECKS: Checks<Resources> = [
   [({ mediaWorkers }) => mediaWorkers === 0, 'media-workers-gone'],
   [({ mediaOverloaded }) => mediaOverloaded, 'media-overloaded'],
   [({ freeRtpPortPairs }) => freeRtpPortPairs < MIN_FREE_PORT_PAIRS, 'rtp-ports-short'],
-  [({ freeSpoolBytes }) => freeSpoolBytes < MIN_FREE_SPOOL_BYTES, 'disk-full'],
+  [({ freeSpoolBytes, spoolReserveBytes }) => freeSpoolBytes < spoolReserveBytes, 'disk-full'],
 ];
 
 const CHECKS: Checks<LocalFacts> = [
   [({ sipServerConnected }) => !sipServerConnected, 'sip-server-gone'],
   [({ draining }) => draining, 'draining'],
   [({ full }) => full, 'full'],
+  [({ spoolIsFilling }) => spoolIsFilling, 'spool-filling'],
   ...RESOURCE_CHECKS,
 ];
 

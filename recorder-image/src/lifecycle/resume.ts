@@ -12,7 +12,7 @@ import { MANIFEST_FILE } from '../../../core/manifest.ts';
 import type { MediaCapture, StreamCounters, StreamSource } from '../media/capture.ts';
 import type { ProtectionPeriod } from '../media/decrypt-journal.ts';
 import { CODECS } from '../sdp/codecs.ts';
-import { closeStreams } from '../sip/recording-session.ts';
+import { type ClosedSession, closeRecording } from '../sip/recording-session.ts';
 import type { RunningRecording } from '../sip/srs.ts';
 import { protectionPeriods } from '../storage/protection.ts';
 import {
@@ -158,7 +158,7 @@ class ResumedRecording implements RunningRecording {
   readonly #entry: SpoolEntry;
   readonly #dependencies: ResumeDependencies;
   readonly #streams: { streamId: number; journal: string }[] = [];
-  #closing: Promise<string | undefined> | undefined;
+  #closing: Promise<ClosedSession> | undefined;
 
   constructor(opened: SessionEventOf<'opened'>, entry: SpoolEntry, dependencies: ResumeDependencies) {
     this.id = opened.recordingId;
@@ -188,18 +188,19 @@ class ResumedRecording implements RunningRecording {
     return this.#entry.append({ type: 'warning', at: this.#now(), code, detail });
   }
 
-  close(endedBy: Ending): Promise<string | undefined> {
-    if (this.#closing) return this.#closing.then(() => undefined);
-    const at = this.#now();
-    this.#closing = this.#close({ type: 'closed', at, endedBy, counters: {} });
-    return this.#closing;
+  has(streamId: number): boolean {
+    return this.#streams.some((stream) => stream.streamId === streamId);
   }
 
-  async #close(closed: SessionEventOf<'closed'>): Promise<string> {
-    const counters = await closeStreams(this.#streams, this.id, this.#dependencies);
-    await this.#append({ ...closed, counters });
-    await this.#entry.close();
-    return this.#entry.directory;
+  close(endedBy: Ending): Promise<ClosedSession | undefined> {
+    if (this.#closing) return this.#closing.then(() => undefined);
+    this.#closing = closeRecording(
+      this.#entry,
+      this.#streams,
+      { at: this.#now(), endedBy },
+      this.#dependencies,
+    );
+    return this.#closing;
   }
 
   #tellSource(journal: string, source: StreamSource, known: readonly number[]): void {

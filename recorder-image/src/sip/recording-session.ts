@@ -2,6 +2,7 @@
  * One recording session: from an accepted INVITE until its BYE. It owns the streams, the spool entry and the answer.
  */
 import { isIP } from 'node:net';
+import { basename } from 'node:path';
 import type { Logger } from 'pino';
 import type { MediaCapture, RtcpTerms, StreamCounters, StreamSource } from '../media/capture.ts';
 import type { ProtectionPeriod } from '../media/decrypt-journal.ts';
@@ -16,7 +17,12 @@ import {
   type SdpOffer,
   streamLabels,
 } from '../sdp/offer.ts';
-import { type Ending, type SessionEventOf, STREAM_NOT_RECORDED } from '../storage/session-record.ts';
+import {
+  type Ending,
+  type SessionEvent,
+  type SessionEventOf,
+  STREAM_NOT_RECORDED,
+} from '../storage/session-record.ts';
 import type { Spool, SpoolEntry } from '../storage/spool.ts';
 import type { SessionBody } from './session-body.ts';
 
@@ -47,6 +53,14 @@ export interface RecordingSessionDependencies {
   mediaAddress: string;
   now: () => Date;
   logger: Logger;
+}
+
+/** What a recording leaves behind. */
+export interface ClosedSession {
+  /** Of the spool. */
+  directory: string;
+  /** Events that the disk did not take: the session record lacks them. */
+  unwritten: SessionEvent[];
 }
 
 export interface SessionOpening {
@@ -92,7 +106,7 @@ export class RecordingSession {
   #offering = false;
   /** When a stream was last heard, or RTP was first expected; milliseconds since the epoch. */
   #heardAt: number;
-  #closing: Promise<string | undefined> | undefined;
+  #closing: Promise<ClosedSession | undefined> | undefined;
   /** In-dialog requests are worked off one after the other, in the order of their arrival. */
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -163,6 +177,11 @@ export class RecordingSession {
     return !this.#offer.mLines.some((mLine) => isSending(mLine) && !(mLine.held && this.#hasHadAddress));
   }
 
+  /** Whether a stream of the capture is one of this recording. */
+  has(streamId: number): boolean {
+    return [...this.#streams.values(), ...this.#removed].some((stream) => stream.streamId === streamId);
+  }
+
   /** Takes note of when the streams were last heard. */
   heard(counters: ReadonlyMap<number, StreamCounters>): void {
     const streams = [...this.#streams.values(), ...this.#removed];
@@ -224,19 +243,15 @@ export class RecordingSession {
 
   /**
    * Ends the recording: streams closed, journals complete, the end written down if the disk takes it.
-   * @returns the spool directory to finish; undefined if an earlier call has it
+   * @returns what is to be finished; undefined if an earlier call has it
    */
-  close(endedBy: Ending): Promise<string | undefined> {
+  close(endedBy: Ending): Promise<ClosedSession | undefined> {
     if (this.#closing) return this.#closing.then(() => undefined);
     const at = this.#now();
-    this.#closing = this.#tail.then(async () => {
-      const counters = await this.#closeStreams();
-      await this.#entry.append({ type: 'closed', at, endedBy, counters }).catch((error) => {
-        this.#dependencies.logger.error({ err: error, recordingId: this.id }, 'end not written down');
-      });
-      await this.#entry.close();
-      return this.#entry.directory;
-    });
+    const streams = () => [...this.#streams.values(), ...this.#removed];
+    this.#closing = this.#tail.then(() =>
+      closeRecording(this.#entry, streams(), { at, endedBy }, this.#dependencies),
+    );
     return this.#closing;
   }
 
@@ -244,7 +259,7 @@ export class RecordingSession {
   async discard(): Promise<void> {
     this.#closing ??= Promise.resolve(undefined);
     await this.#tail;
-    await this.#closeStreams();
+    await closeStreams([...this.#streams.values(), ...this.#removed], this.id, this.#dependencies);
     await this.#entry.discard();
   }
 
@@ -407,23 +422,39 @@ export class RecordingSession {
     return this.#answer;
   }
 
-  #closeStreams(): Promise<ClosedCounters> {
-    return closeStreams([...this.#streams.values(), ...this.#removed], this.id, this.#dependencies);
-  }
-
   #now(): string {
     return this.#dependencies.now().toISOString();
   }
 }
 
-type ClosedCounters = SessionEventOf<'closed'>['counters'];
+type Closing = Pick<RecordingSessionDependencies, 'capture' | 'logger'>;
+type StreamToClose = Pick<OpenStream, 'streamId' | 'journal'>;
 
-/** Closes the streams of a recording; what they counted, by journal, as the session record wants it. */
-export async function closeStreams(
-  streams: readonly Pick<OpenStream, 'streamId' | 'journal'>[],
+/** Closes the streams of a recording and then its session record, with the end in it if the disk takes that. */
+export async function closeRecording(
+  entry: SpoolEntry,
+  streams: readonly StreamToClose[],
+  end: Pick<SessionEventOf<'closed'>, 'at' | 'endedBy'>,
+  dependencies: Closing,
+): Promise<ClosedSession> {
+  const recordingId = basename(entry.directory);
+  const counters = await closeStreams(streams, recordingId, dependencies);
+  const closed: SessionEvent = { type: 'closed', ...end, counters };
+  const unwritten: SessionEvent[] = [];
+  await entry.append(closed).catch((error) => {
+    dependencies.logger.error({ err: error, recordingId }, 'end not written down');
+    unwritten.push(closed);
+  });
+  await entry.close();
+  return { directory: entry.directory, unwritten };
+}
+
+/** What they counted, by journal, as the session record wants it. */
+async function closeStreams(
+  streams: readonly StreamToClose[],
   recordingId: string,
-  { capture, logger }: Pick<RecordingSessionDependencies, 'capture' | 'logger'>,
-): Promise<ClosedCounters> {
+  { capture, logger }: Closing,
+): Promise<SessionEventOf<'closed'>['counters']> {
   const closed = await Promise.all(
     streams.map(async ({ streamId, journal }) => {
       try {

@@ -10,7 +10,7 @@ import { ulid } from 'ulid';
 import type { DeploymentSource } from '../../../core/deployment.ts';
 import { addressTest } from '../media/address-rule.ts';
 import { readOffer, SdpError } from '../sdp/offer.ts';
-import type { Ending } from '../storage/session-record.ts';
+import type { Ending, SessionEvent } from '../storage/session-record.ts';
 import { COMMON_HEADERS, contact, dialogKey, lists, unsupportedExtensions } from './headers.ts';
 import { missingMarks, PROFILES } from './profiles.ts';
 import { RecordingDialog } from './recording-dialog.ts';
@@ -60,8 +60,8 @@ export interface CallLimits {
 }
 
 export interface SrsDependencies extends RecordingSessionDependencies {
-  /** Takes the spool directory of every recording that ended. */
-  finish: (directory: string) => void;
+  /** Takes the spool directory of every recording that ended, and the events that the disk refused. */
+  finish: (directory: string, unwritten: SessionEvent[]) => void;
   /** What this recorder lacks for one more recording; rejects when it cannot tell. */
   shortages: () => Promise<string[]>;
 }
@@ -82,7 +82,7 @@ const OPENING_LIMIT_MS = 1_000;
 /** What is needed of a recording that runs. */
 export type RunningRecording = Pick<
   RecordingSession,
-  'id' | 'sipCallId' | 'openedAt' | 'heardAt' | 'isOnHold' | 'heard' | 'warn' | 'close'
+  'id' | 'sipCallId' | 'openedAt' | 'heardAt' | 'isOnHold' | 'has' | 'heard' | 'warn' | 'close'
 >;
 
 /** A recording that runs. */
@@ -292,10 +292,10 @@ export class Srs {
     const { id: recordingId, sipCallId } = call.session;
     const logger = this.#dependencies.logger.child({ recordingId, sipCallId });
     try {
-      const directory = await call.session.close(endedBy);
-      if (directory === undefined) return;
+      const closed = await call.session.close(endedBy);
+      if (closed === undefined) return;
       logger.info({ endedBy }, 'recording ended');
-      this.#dependencies.finish(directory);
+      this.#dependencies.finish(closed.directory, closed.unwritten);
     } catch (error) {
       // The journals are on disk: the next start of a recorder on this spool finishes it.
       logger.error({ err: error }, 'recording could not be closed; it stays in the spool');
@@ -374,8 +374,14 @@ export class Srs {
   }
 
   /** Ends all recordings from this side. */
-  async endAll(): Promise<void> {
-    await Promise.all([...this.#calls.values()].map((call) => this.#hangUp(call, 'recorder')));
+  async endAll(endedBy: Ending = 'recorder'): Promise<void> {
+    await Promise.all([...this.#calls.values()].map((call) => this.#hangUp(call, endedBy)));
+  }
+
+  /** Ends the recording of a stream from this side. */
+  async endStream(streamId: number, endedBy: Ending): Promise<void> {
+    const calls = [...this.#calls.values()].filter(({ session }) => session.has(streamId));
+    await Promise.all(calls.map((call) => this.#hangUp(call, endedBy)));
   }
 
   #checkEmpty(): void {

@@ -5,8 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import {
   InvalidManifestError,
   MANIFEST_FILE,
@@ -24,8 +24,9 @@ import { segmentsOf } from './journal-files.ts';
 import { buildManifest, journalsOf } from './manifest-builder.ts';
 import { protectionOf } from './protection.ts';
 import { eventsOf, readSessionRecord, type SessionRecord } from './session-record.ts';
+import { removeRecording, syncDirectory } from './spool.ts';
 import type { SpoolKeys } from './spool-keys.ts';
-import { type UploadTarget, uploadRecording } from './uploader.ts';
+import { FileChangedError, type UploadTarget, uploadRecording } from './uploader.ts';
 
 const AUDIO_FILE = 'audio.wav';
 
@@ -45,17 +46,47 @@ export async function finishRecording(
   directory: string,
   { target, recorderVersion, keys }: FinishDependencies,
 ): Promise<Manifest | undefined> {
-  const manifest = (await readFinished(directory)) ?? (await describe(directory, recorderVersion, keys));
-  if (manifest) {
-    const { bytes, sha256 } = await measure(join(directory, MANIFEST_FILE));
-    await uploadRecording(target, directory, manifest, { bytes, sha256 });
-  }
-  await rm(directory, { recursive: true, force: true });
+  const manifest = await describeRecording(directory, { recorderVersion, keys });
+  if (manifest) await storeRecording(directory, target, manifest);
   return manifest;
 }
 
+/**
+ * Assembles and describes a recording, unless an earlier try has done so: its manifest is in the directory then.
+ * @returns undefined if there is nothing to keep; the directory is gone then
+ * @throws Error from the disk; the call can be repeated
+ */
+export async function describeRecording(
+  directory: string,
+  { recorderVersion, keys }: Omit<FinishDependencies, 'target'>,
+): Promise<Manifest | undefined> {
+  const manifest = (await readDescribed(directory)) ?? (await describe(directory, recorderVersion, keys));
+  if (!manifest) await removeRecording(directory);
+  return manifest;
+}
+
+/**
+ * Uploads a recording as its manifest describes it, and removes it from the spool.
+ * @throws FileChangedError if it is not what the manifest says; that is gone then, and the recording described anew
+ * @throws Error from the disk or S3; the call can be repeated
+ */
+export async function storeRecording(
+  directory: string,
+  target: UploadTarget,
+  manifest: Manifest,
+): Promise<void> {
+  const { bytes, sha256 } = await measure(join(directory, MANIFEST_FILE));
+  try {
+    await uploadRecording(target, directory, manifest, { bytes, sha256 });
+  } catch (error) {
+    if (error instanceof FileChangedError) await unlink(join(directory, MANIFEST_FILE));
+    throw error;
+  }
+  await removeRecording(directory);
+}
+
 /** The manifest of an earlier try; it was written last, so that all else is there too. */
-async function readFinished(directory: string): Promise<Manifest | undefined> {
+export async function readDescribed(directory: string): Promise<Manifest | undefined> {
   const path = join(directory, MANIFEST_FILE);
   if (!existsSync(path)) return undefined;
   try {
@@ -112,7 +143,9 @@ async function describe(
     ...(audio && { audio: { ...audio, file: AUDIO_FILE } }),
     files,
   });
-  await writeDurably(join(directory, MANIFEST_FILE), JSON.stringify(manifest, null, 2));
+  const text = JSON.stringify(manifest, null, 2);
+  parseManifest(text, join(directory, MANIFEST_FILE)); // one that its readers refuse must not get there
+  await writeDurably(join(directory, MANIFEST_FILE), text);
   return manifest;
 }
 
@@ -169,7 +202,10 @@ async function measure(path: string): Promise<{ bytes: number; sha256: string }>
   return { bytes: (await stat(path)).size, sha256: hash.digest('hex') };
 }
 
-/** The whole file or none of it, whenever the power goes. */
+/**
+ * The whole file or none of it, whenever the power goes. Once it has been uploaded it must be this one: journals that have
+ * lost their end in a power cut would make a poorer one. So its name is made to last too, and its directory's.
+ */
 async function writeDurably(path: string, text: string): Promise<void> {
   const temporary = `${path}.tmp`;
   await unlink(temporary).catch(() => {}); // of an earlier try
@@ -181,4 +217,6 @@ async function writeDurably(path: string, text: string): Promise<void> {
     await file.close();
   }
   await rename(temporary, path);
+  await syncDirectory(dirname(path));
+  await syncDirectory(dirname(dirname(path)));
 }

@@ -40,6 +40,11 @@ export class SpoolKeys {
     }));
   }
 
+  /** @param keys base64 of 32 bytes each, as in the environment */
+  static from(keys: readonly string[]): SpoolKeys {
+    return new SpoolKeys(keys.map((key) => Buffer.from(key, 'base64')));
+  }
+
   get canSeal(): boolean {
     return this.#keys.length > 0;
   }

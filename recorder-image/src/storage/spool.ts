@@ -2,8 +2,10 @@
  * The spool: one directory per recording that is not yet safe in S3.
  *
  * `session.jsonl` (what happened), `stream-<n>.rtpdump` (journals), `metadata-<n>.xml` (as received); after the end of
- * the recording also `audio.wav` and `manifest.json`. A directory goes when S3 has confirmed the manifest.
+ * the recording also `audio.wav`, `manifest.json`, and `uploads.json` while large files are on their way. A directory goes
+ * when S3 has confirmed the manifest. `unusable/` has what nobody can finish by itself, `lock` is for `spool-lock.ts`.
  */
+import { existsSync } from 'node:fs';
 import {
   access,
   constants,
@@ -11,11 +13,15 @@ import {
   mkdir,
   open,
   readdir,
+  readFile,
+  rename,
   rm,
   statfs,
+  truncate,
   writeFile,
 } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { decodeTime } from 'ulid';
 import { journalFile } from './journal-files.ts';
 import {
   SESSION_RECORD_FILE,
@@ -24,6 +30,11 @@ import {
   toRecordedEvent,
 } from './session-record.ts';
 import { NO_KEYS, type SpoolKeys } from './spool-keys.ts';
+
+/** Of a directory that is not needed any more, and is being removed. */
+const REMOVED = '.removed';
+const RECORDING = /^[0-9A-HJKMNP-TV-Z]{26}$/;
+const UNUSABLE = 'unusable';
 
 export class Spool {
   readonly directory: string;
@@ -37,6 +48,13 @@ export class Spool {
   /** Makes the spool if it is not there. */
   async prepare(): Promise<void> {
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
+  }
+
+  /** Removes what a crash left of directories that were not needed any more. For whoever has the spool's lock. */
+  async sweep(): Promise<void> {
+    const names = await readdir(this.directory);
+    for (const name of names.filter((candidate) => candidate.endsWith(REMOVED)))
+      await rm(join(this.directory, name), { recursive: true, force: true });
   }
 
   /**
@@ -91,9 +109,81 @@ export class Spool {
   async entries(): Promise<string[]> {
     const names = await readdir(this.directory);
     return names
-      .filter((name) => /^[0-9A-HJKMNP-TV-Z]{26}$/.test(name))
+      .filter((name) => RECORDING.test(name))
       .sort()
       .map((name) => join(this.directory, name));
+  }
+
+  /** Directories of the recordings that nobody can finish by itself. */
+  async unusable(): Promise<string[]> {
+    const aside = join(this.directory, UNUSABLE);
+    const names = await readdir(aside).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+      throw error;
+    });
+    return names.sort().map((name) => join(aside, name));
+  }
+}
+
+/** When the recording of a spool directory began; milliseconds since the epoch. Its id tells. */
+export const recordedAt = (directory: string): number => decodeTime(basename(directory));
+
+/**
+ * Removes a recording's directory: all of it or, whenever the power goes, nothing. Half of one would be taken for a
+ * recording of which half is missing, and would be written over the good one in S3.
+ */
+export async function removeRecording(directory: string): Promise<void> {
+  const removed = directory + REMOVED;
+  await rename(directory, removed);
+  await syncDirectory(dirname(directory));
+  await rm(removed, { recursive: true, force: true });
+}
+
+/** Puts a recording where it is not tried again, for a person to look at. Returns where that is. */
+export async function setAside(directory: string): Promise<string> {
+  const aside = join(dirname(directory), UNUSABLE);
+  await mkdir(aside, { recursive: true, mode: 0o700 });
+  const unusable = join(aside, basename(directory));
+  await rename(directory, unusable);
+  return unusable;
+}
+
+/** What has been created, renamed or removed in it is so for good. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Appends events to the session record of a recording that has ended; none of them if it fails. A record that is not there
+ * is not made: it says nothing without its beginning.
+ * @throws NodeJS.ErrnoException
+ */
+export async function appendEvents(directory: string, events: readonly SessionEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  const path = join(directory, SESSION_RECORD_FILE);
+  if (!existsSync(path)) return;
+  const record = await open(path, 'a');
+  try {
+    await appendLines(record, path, events);
+    await record.sync();
+  } finally {
+    await record.close();
+  }
+}
+
+/** A disk that is full may take the beginning of a line: that is taken back. */
+async function appendLines(record: FileHandle, path: string, events: readonly SessionEvent[]): Promise<void> {
+  try {
+    await record.appendFile(events.map((event) => `${JSON.stringify(event)}\n`).join(''));
+  } catch (error) {
+    const text = await readFile(path).catch(() => undefined);
+    if (text) await truncate(path, text.lastIndexOf('\n') + 1).catch(() => {}); // then its reader skips the rest
+    throw error;
   }
 }
 
@@ -115,8 +205,7 @@ export class SpoolEntry {
 
   /** Appends to the session record; on disk when it resolves. */
   append(event: SessionEvent): Promise<void> {
-    const recorded = toRecordedEvent(event, basename(this.directory), this.#keys);
-    return this.#inOrder(() => this.#record.appendFile(`${JSON.stringify(recorded)}\n`));
+    return this.#inOrder(() => this.#append(event));
   }
 
   /** Keeps a metadata document as it was received, and its event. */
@@ -124,10 +213,13 @@ export class SpoolEntry {
     const file = `metadata-${++this.#documents}.xml`;
     return this.#inOrder(async () => {
       await writeFile(join(this.directory, file), xml, { mode: 0o600 });
-      await this.#record.appendFile(
-        `${JSON.stringify({ type: 'metadata', at, file, charset } satisfies SessionEvent)}\n`,
-      );
+      await this.#append({ type: 'metadata', at, file, charset });
     });
+  }
+
+  #append(event: SessionEvent): Promise<void> {
+    const recorded = toRecordedEvent(event, basename(this.directory), this.#keys);
+    return appendLines(this.#record, join(this.directory, SESSION_RECORD_FILE), [recorded]);
   }
 
   /** Name for the journal of the next stream. */

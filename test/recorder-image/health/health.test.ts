@@ -13,6 +13,8 @@ const WELL: LocalFacts = {
   mediaOverloaded: false,
   freeRtpPortPairs: 2,
   freeSpoolBytes: 64 * 1024 * 1024,
+  spoolReserveBytes: 64 * 1024 * 1024,
+  spoolIsFilling: false,
 };
 
 describe('reasons against new calls', () => {
@@ -25,6 +27,7 @@ describe('reasons against new calls', () => {
     ['sip-server-gone', { sipServerConnected: false }],
     ['draining', { draining: true }],
     ['full', { full: true }],
+    ['spool-filling', { spoolIsFilling: true }],
   ])('%s', (reason, facts) => {
     expect(unhealthyReasons({ ...WELL, ...facts })).toEqual([reason]);
     expect(shortages({ ...WELL, ...facts })).toEqual([]);

@@ -269,7 +269,7 @@ describe('a recording', () => {
 });
 
 describe('the finisher', () => {
-  const DELAYS = { firstMs: 5, lastMs: 20 };
+  const DELAYS = { firstMs: 5, lastMs: 20, random: () => 1 };
   let logs: LogLines;
   beforeEach(() => {
     logs = new LogLines();
