@@ -24,6 +24,9 @@ const MAIN = join(import.meta.dirname, '../../recorder-image/src/main.ts');
 /** Where nobody listens: an S3 that is down. */
 export const NO_ENDPOINT = 'http://127.0.0.1:9';
 
+/** What a recorder and its callers need to know of a SIP server, in this process or in one of its own. */
+export type SipServerOfTest = Pick<SipServer, 'sipPort' | 'adminPort' | 'close'>;
+
 export interface RecorderOptions {
   /** Of S3. Default: down. */
   endpoint?: string;
@@ -31,22 +34,22 @@ export interface RecorderOptions {
   /** One that a predecessor left; default a new one, removed by `stop`. */
   spool?: string;
   /** A SIP server to use; default one of its own, closed by `stop`. */
-  sipServer?: SipServer;
+  sipServer?: SipServerOfTest;
   /** Default 20. */
   rtpPairs?: number;
   /** In place of those that it would get, or besides. */
-  variables?: RecorderVariables;
+  variables?: NodeJS.ProcessEnv & RecorderVariables;
+  /** Of a process: kept. Default: in a temporary folder, removed by `stop`. */
+  logFile?: string;
 }
 
 export interface RecorderProcessOptions extends RecorderOptions {
   /** Default: `main.ts` of the sources. */
   main?: string;
-  /** Besides the recorder's own variables. */
-  env?: NodeJS.ProcessEnv;
 }
 
 export interface TestRecorder {
-  sipServer: SipServer;
+  sipServer: SipServerOfTest;
   spool: string;
   logs: LogLines;
   /** Names of the recordings in the spool. */
@@ -57,7 +60,7 @@ export interface TestRecorder {
 }
 
 interface Surroundings {
-  sipServer: SipServer;
+  sipServer: SipServerOfTest;
   spool: string;
   variables: RecorderVariables;
   dispose(): Promise<void>;
@@ -159,8 +162,8 @@ export async function startRecorderProcess(options: RecorderProcessOptions = {})
   const child = await startChild<number>({
     name: 'recorder',
     command: nodeProgram(options.main ?? MAIN),
-    env: { ...process.env, ...options.env, ...variables },
-    logFile: join(folder, 'recorder.log'),
+    env: { ...process.env, ...variables },
+    logFile: options.logFile ?? join(folder, 'recorder.log'),
     ready: (line) => {
       logs.add(line);
       return logs.lines.at(-1)?.ready ? (logs.lines.at(-1)?.healthPort as number) : undefined;
@@ -203,6 +206,26 @@ export async function runRecorderProcess(
     rmSync(folder, { recursive: true, force: true });
     await dispose();
   }
+}
+
+/** `recover <spool>`, to its end: what the spool holds goes to S3 without a recorder. */
+export function runRecovery(
+  spool: string,
+  {
+    endpoint,
+    bucket,
+    logFile,
+    signal,
+  }: { endpoint: string; bucket: string; logFile: string; signal?: AbortSignal },
+): Promise<{ code: number | null; lines: string[] }> {
+  return runChild({
+    name: 'recover',
+    command: nodeProgram(MAIN, ['recover', spool]),
+    env: { ...process.env, ...emulatorEnvironment(endpoint, ACCOUNT, REGION), SIPREC_BUCKET: bucket },
+    logFile,
+    timeoutMs: 120_000,
+    ...(signal && { signal }),
+  });
 }
 
 /** A range of so many pairs of which every port is free, below those that the system gives out by itself. */

@@ -66,15 +66,22 @@ export class Src {
     const tones = mode === 'dual' ? pair.map((hz) => [hz]) : [pair];
     const speakers: Speaker[] = [];
     for (const hz of tones) speakers.push(await this.speaker(codec, hz));
-    const facts = makeCall({
-      callNumber,
-      localAddress: HOST,
-      codec,
-      mode,
-      rtpPorts: speakers.map(({ port }) => port),
-    });
-    const call = new SrcCall(this, { ...this.#recorder, protocol: transport }, facts, shape, speakers);
-    this.#calls.set(facts.sipCallId, call);
+    const rtpPorts = speakers.map(({ port }) => port);
+    const facts = makeCall({ callNumber, localAddress: HOST, codec, mode, rtpPorts });
+    return this.#register(
+      new SrcCall(this, { ...this.#recorder, protocol: transport }, facts, shape, speakers),
+    );
+  }
+
+  /** A dual-stream call whose media somebody else sends, from these ports. */
+  callFromPorts(rtpPorts: number[]): SrcCall {
+    const callNumber = ++this.#callNumber;
+    const facts = makeCall({ callNumber, localAddress: HOST, codec: 'pcmu', mode: 'dual', rtpPorts });
+    return this.#register(new SrcCall(this, { ...this.#recorder, protocol: 'udp' }, facts, 'broadworks', []));
+  }
+
+  #register(call: SrcCall): SrcCall {
+    this.#calls.set(call.facts.sipCallId, call);
     return call;
   }
 

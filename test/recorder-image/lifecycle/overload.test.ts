@@ -31,8 +31,8 @@ async function start(): Promise<void> {
   execFileSync('cc', ['-O2', '-shared', '-fPIC', '-o', shim, SHIM]);
   recorder = await startRecorderProcess({
     spool: join(directory, 'spool'),
-    variables: { SIPREC_MAX_STALL_MS: '500' },
-    env: {
+    variables: {
+      SIPREC_MAX_STALL_MS: '500',
       LD_PRELOAD: shim,
       SLOW_DISK_SWITCH: slowSwitch(),
       SLOW_DISK_FILES: '.rtpdump',

@@ -46,7 +46,7 @@ async function sipServer({ sip = 0, admin = 0, t1Ms = 500 } = {}): Promise<SipSe
   return server;
 }
 
-async function srcOf({ sipPort }: SipServer): Promise<Src> {
+async function srcOf({ sipPort }: Pick<SipServer, 'sipPort'>): Promise<Src> {
   const src = await Src.start(sipPort);
   closers.push(() => src.close());
   return src;
