@@ -121,6 +121,7 @@ function recorderVariables({ deployment, slot, ports, endpoint, directory }: Slo
     SIPREC_HEALTH_ADDRESS: HOST,
     SIPREC_HEALTH_PORT: String(ports.health),
     SIPREC_DRAIN_SECONDS: String(DRAIN_SECONDS),
+    SIPREC_MAX_STALL_MS: '5000', // a laptop does more than record
     DRACHTIO_HOST: HOST,
     DRACHTIO_PORT: String(ports.sipAdmin),
     DRACHTIO_SECRET: SIP_SERVER_SECRET,

@@ -32,6 +32,8 @@ export interface RecorderTimes {
   retryDelays?: RetryDelays;
   /** After the last call; what is not in S3 by then waits in the spool for the next start. Default 5 s. */
   spoolFlushMs?: number;
+  /** After which a SIP server that says nothing is lost; more than the 5 s between two pings. */
+  sipSilenceMs?: number;
   /** After which a connection to S3 that carries nothing is given up. */
   s3StallMs?: number;
   /** When the spool's disk is said to be filling. */
@@ -63,6 +65,7 @@ export async function startRecorder(
     orphanSilenceMs = environment.SIPREC_ORPHAN_SILENCE_SECONDS * 1000,
     retryDelays,
     spoolFlushMs = 5_000,
+    sipSilenceMs,
     s3StallMs,
     forecast: terms,
   }: RecorderTimes = {},
@@ -206,6 +209,7 @@ export async function startRecorder(
       host: environment.DRACHTIO_HOST,
       port: environment.DRACHTIO_PORT,
       secret: environment.DRACHTIO_SECRET,
+      ...(sipSilenceMs !== undefined && { maxSilenceMs: sipSilenceMs }),
     },
     {
       onInvite: (invitation) => void srs.onInvite(invitation),

@@ -6,6 +6,7 @@
  * swallows metadata updates; dialogs and answers under way are not ended when the connection is lost).
  */
 import type { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
 import Srf from 'drachtio-srf';
 
 /** All that may come outside a dialog besides INVITE: the SIP server would answer 503 to what nobody asks for. */
@@ -15,6 +16,15 @@ const DIALOG_EVENTS = ['update', 'info', 'options', 'message', 'notify', 'publis
 
 /** drachtio-srf waits 1.7 times longer with each try; this is where that ends. */
 const RECONNECT_MAX_MS = 1_000;
+
+/**
+ * drachtio-srf sends a ping so often, and never looks for the answer: a SIP server that is frozen, or behind a connection
+ * of which only our half is left, would never be missed.
+ */
+const PING_INTERVAL_MS = 5_000;
+/** Two pings without any answer. */
+const MAX_SILENCE_MS = 12_000;
+const SILENCE_CHECK_MS = 1_000;
 
 /** The connection to the SIP server broke before it told whether an answer was sent. */
 export class SipServerLostError extends Error {
@@ -28,6 +38,8 @@ export interface SipServerOptions {
   host: string;
   port: number;
   secret: string;
+  /** A SIP server that says nothing for so long is lost. Default 12 s: it is asked every 5 s. */
+  maxSilenceMs?: number;
 }
 
 /** A request from the SRC. `raw` is the whole message. */
@@ -101,7 +113,10 @@ export interface SipServer {
 }
 
 /** Connects to the SIP server, and again whenever the connection is lost. */
-export function connectSipServer(options: SipServerOptions, listeners: SipServerListeners): SipServer {
+export function connectSipServer(
+  { maxSilenceMs = MAX_SILENCE_MS, ...options }: SipServerOptions,
+  listeners: SipServerListeners,
+): SipServer {
   const srf = new Srf();
   const open: OpenOnes = { dialogs: new Set(), answers: new Set() };
   const reconnect: { retryMaxDelay: number; maxAttempts?: number } = { retryMaxDelay: RECONNECT_MAX_MS };
@@ -128,6 +143,7 @@ export function connectSipServer(options: SipServerOptions, listeners: SipServer
     if (stopped) return srf.disconnect();
     connected = true;
     told = '';
+    for (const socket of socketsOf(srf)) destroyWhenSilent(socket, maxSilenceMs);
     listeners.onConnect(hostPorts);
   });
   (srf as EventEmitter).on('close', lost); // which its types leave out
@@ -139,7 +155,8 @@ export function connectSipServer(options: SipServerOptions, listeners: SipServer
   srf.invite((req, res) => listeners.onInvite(invitation(srf, req, res, open)));
   for (const method of OTHER_METHODS)
     srf.use(method, (req, res) => listeners.onRequest(toRequest(req), responder(res)));
-  srf.connect({ ...options, reconnect } as Srf.SrfConfig);
+  const ping = { enablePing: true, pingInterval: PING_INTERVAL_MS };
+  srf.connect({ ...options, ...ping, reconnect } as Srf.SrfConfig);
   return {
     disconnect() {
       stopped = true;
@@ -148,6 +165,28 @@ export function connectSipServer(options: SipServerOptions, listeners: SipServer
       connected = false;
     },
   };
+}
+
+/** Of the connection to the SIP server; its types leave this out. */
+const socketsOf = (srf: Srf): Iterable<Socket> =>
+  (srf as unknown as { app: { client: { mapServer: Map<Socket, unknown> } } }).app.client.mapServer.keys();
+
+/** Ends a connection over which nothing comes any more; that is the loss of the SIP server, as any other. */
+function destroyWhenSilent(socket: Socket, maxSilenceMs: number): void {
+  let heardAt = performance.now();
+  let checkedAt = heardAt;
+  socket.on('data', () => {
+    heardAt = performance.now();
+  });
+  const check = setInterval(() => {
+    const now = performance.now();
+    // Were it us who stood still, the answers would be waiting to be read.
+    if (now - checkedAt > 2 * SILENCE_CHECK_MS) heardAt = now;
+    checkedAt = now;
+    if (now - heardAt > maxSilenceMs)
+      socket.destroy(new Error(`the SIP server has said nothing for ${Math.round(now - heardAt)} ms`));
+  }, SILENCE_CHECK_MS);
+  socket.on('close', () => clearInterval(check));
 }
 
 /** What the loss of the SIP server ends. */

@@ -313,24 +313,20 @@ describe('a connection to the SIP server that breaks while it sends an answer', 
   });
 });
 
-/** A way to the SIP server that is cut as soon as it has carried a 200 there, before the SIP server's reply. */
-async function breakAfterFirstAnswer(adminPort: number): Promise<number> {
+type Relay = (chunk: Buffer, to: Socket, both: readonly Socket[]) => void;
+
+/** A way to the SIP server, with what becomes of the bytes in either direction. */
+async function relayTo(adminPort: number, fromApp: Relay, fromServer: Relay): Promise<number> {
   const open = new Set<Socket>();
   const proxy = createServer((app) => {
     const server = connect(adminPort, HOST);
-    for (const socket of [app, server]) {
+    const both = [app, server];
+    for (const socket of both) {
       open.add(socket);
       socket.on('error', () => {}); // reset by the cut
     }
-    let cut = false;
-    app.on('data', (chunk) => {
-      cut ||= chunk.includes('SIP/2.0 200');
-      server.write(chunk);
-    });
-    server.on('data', (chunk) => {
-      if (!cut) app.write(chunk);
-      else for (const socket of [app, server]) socket.destroy();
-    });
+    app.on('data', (chunk) => fromApp(chunk, server, both));
+    server.on('data', (chunk) => fromServer(chunk, app, both));
     app.on('close', () => server.destroy());
     server.on('close', () => app.destroy());
   });
@@ -343,6 +339,43 @@ async function breakAfterFirstAnswer(adminPort: number): Promise<number> {
   });
   return (proxy.address() as AddressInfo).port;
 }
+
+/** Cut as soon as it has carried a 200 to the SIP server, before the SIP server's reply. */
+function breakAfterFirstAnswer(adminPort: number): Promise<number> {
+  let cut = false;
+  return relayTo(
+    adminPort,
+    (chunk, server) => {
+      cut ||= chunk.includes('SIP/2.0 200');
+      server.write(chunk);
+    },
+    (chunk, app, both) => {
+      if (!cut) app.write(chunk);
+      else for (const socket of both) socket.destroy();
+    },
+  );
+}
+
+it('misses a SIP server of which only the connection is left, and ends recordings when their media ends', async () => {
+  const server = await sipServer();
+  let dead = false;
+  const unlessDead: Relay = (chunk, to) => void (dead || to.write(chunk));
+  const recorder = await localRecorder({
+    sipServer: server,
+    sipSilenceMs: 6_000,
+    variables: { DRACHTIO_PORT: String(await relayTo(server.adminPort, unlessDead, unlessDead)) },
+  });
+  const call = await (await srcOf(server)).call();
+  await call.start();
+  await call.speak();
+  dead = true;
+  const told = await recorder.logs.find('SIP server cannot be used');
+  expect((told.err as Error).message).toMatch(/^the SIP server has said nothing for \d+ ms$/);
+  const { manifest } = await bucket.of(recorder, call);
+  expect(manifest).toMatchObject({ session: { endedBy: 'sip-server-lost' }, streams: [{ packets: 50 }, {}] });
+  dead = false;
+  await until(async () => (await recorder.health('/healthz')).status === 200);
+});
 
 it('says once that the SIP server does not know its secret, and tries on', async () => {
   const server = await sipServer();
