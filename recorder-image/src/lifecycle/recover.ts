@@ -145,7 +145,12 @@ async function finishAll(
   }
   for (const uploadId of orphans) print(`multipart upload ${uploadId} could not be aborted`);
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  print([`${total} recordings`, ...[...counts].map(([fate, count]) => `${count} ${fate}`)].join(', '));
+  print(
+    [
+      `${total} ${total === 1 ? 'recording' : 'recordings'}`,
+      ...[...counts].map(([fate, count]) => `${count} ${fate}`),
+    ].join(', '),
+  );
   return !counts.has('unusable') && !counts.has('left in the spool');
 }
 
