@@ -1,5 +1,7 @@
 /** `recover <dir>`: a spool without its recorder. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeProgram, runChild } from '../../../local/cloud/child.ts';
@@ -14,6 +16,7 @@ import {
 import { MAIN, NO_ENDPOINT, REGION, runRecorderProcess, startTestRecorder } from '../../helpers/recorder.ts';
 import { RecordingsBucket } from '../../helpers/recordings.ts';
 import { type S3Proxy, startS3Proxy } from '../../helpers/s3-proxy.ts';
+import { until } from '../../helpers/until.ts';
 import { AT, leaveRecording, useSpool } from '../storage/support.ts';
 
 const BUCKET = 'handed-over';
@@ -57,6 +60,17 @@ async function recover(args: string[], variables: NodeJS.ProcessEnv = {}, endpoi
   return { code, lines };
 }
 
+/** With what comes of a kill in the middle; resolves when it is gone. */
+async function recoverUntilKilled(directory: string, dies: () => boolean): Promise<void> {
+  const child = spawn(process.execPath, [MAIN, 'recover', directory], {
+    env: { ...process.env, ...emulatorEnvironment(proxy.endpoint, ACCOUNT, REGION), SIPREC_BUCKET: BUCKET },
+    stdio: 'ignore',
+  });
+  await until(dies);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
 const spooled = () => readdirSync(used.spool.directory).filter((name) => name !== 'lock');
 
 it('finishes all that a spool holds, and tells of each', async () => {
@@ -96,6 +110,29 @@ it('leaves recordings to the slot and the region that made them, whatever region
   expect(await elsewhere.keys()).toContainEqual(
     expect.stringMatching(`^rec/us-east-1/.*/${id}/manifest.json$`),
   );
+});
+
+it('goes on with the part that it was killed over, and not before', async () => {
+  const { id, directory } = await leaveRecording(used.spool, undefined, 110_000); // 37 minutes: audio of 35 MB
+  const parts = () => proxy.seen.flatMap(({ part }) => part ?? []);
+  const held = new Set<number>();
+  proxy.fault = ({ part }) => {
+    if (part === 2) held.add(part);
+    return part === 2 ? { hang: true } : undefined;
+  };
+  proxy.seen = [];
+  proxy.answered = 0;
+  await recoverUntilKilled(used.spool.directory, () => proxy.answered === 3 && held.has(2));
+  expect(parts().toSorted()).toEqual([1, 2, 3]);
+  const audio = statSync(join(directory, 'audio.wav'));
+  expect(readdirSync(directory)).toEqual(expect.arrayContaining(['manifest.json', 'uploads.json']));
+
+  proxy.fault = () => undefined;
+  proxy.seen = [];
+  expect((await recover([used.spool.directory])).code).toBe(0);
+  expect(parts()).toEqual([2]);
+  const { files } = await bucket.read(id); // checks it against its manifest
+  expect(files.get('audio.wav')).toHaveLength(audio.size);
 });
 
 it('has nothing to do in an empty spool', async () => {
