@@ -156,6 +156,7 @@ export class Finisher {
     const smallest = queue.reduce((least, job) => (job.bytes < least.bytes ? job : least));
     return queue.splice(queue.indexOf(smallest), 1)[0];
   }
+
   async #work(job: Job): Promise<void> {
     const { stage } = job;
     this.#working[stage]++;

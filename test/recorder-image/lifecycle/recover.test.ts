@@ -55,7 +55,7 @@ async function recover(args: string[], variables: NodeJS.ProcessEnv = {}, endpoi
       ...variables,
     },
     logFile: join(logs, 'recover.log'),
-    timeoutMs: 50_000,
+    timeoutMs: 90_000,
   });
   return { code, lines };
 }
@@ -113,7 +113,7 @@ it('leaves recordings to the slot and the region that made them, whatever region
 });
 
 it('goes on with the part that it was killed over, and not before', async () => {
-  const { id, directory } = await leaveRecording(used.spool, undefined, 110_000); // 37 minutes: audio of 35 MB
+  const { id, directory } = await leaveRecording(used.spool, undefined, 105_000); // 35 minutes: audio of 34 MB
   const parts = () => proxy.seen.flatMap(({ part }) => part ?? []);
   const held = new Set<number>();
   proxy.fault = ({ part }) => {
@@ -133,7 +133,7 @@ it('goes on with the part that it was killed over, and not before', async () => 
   expect(parts()).toEqual([2]);
   const { files } = await bucket.read(id); // checks it against its manifest
   expect(files.get('audio.wav')).toHaveLength(audio.size);
-});
+}, 180_000);
 
 it('has nothing to do in an empty spool', async () => {
   expect(await recover([used.spool.directory])).toEqual({ code: 0, lines: ['0 recordings'] });
@@ -195,14 +195,15 @@ describe('while S3 is away', () => {
 });
 
 it.each([
-  ['no directory', [], '0 directories are named: name one'],
-  ['two directories', ['/tmp', '/tmp'], '2 directories are named: name one'],
+  ['no directory', [], '0 directories are named: name the one of the spool'],
+  ['two directories', ['/tmp', '/tmp'], '2 directories are named: name the one of the spool'],
   ['a directory that is not there', ['/not/there'], '/not/there is no directory'],
   [
     'a time that is none',
     ['/tmp', '--retry-for', 'ever'],
     '--retry-for ever: write a whole number of seconds',
   ],
+  ['a time that no timer takes', ['/tmp', '--retry-for', '3000000'], 'below a million'],
   ['an unknown option', ['/tmp', '--fast'], "Unknown option '--fast'"],
 ])('says how it is used when it is told %s', async (_what, args, problem) => {
   const { code, lines } = await recover(args);
