@@ -216,6 +216,7 @@ export async function startRecorder(
     void guardSpool();
   }, CHECK_MS);
 
+  await guardSpool(); // before any of them takes room
   if (leftBehind.length > 0)
     logger.warn({ recordings: leftBehind.length }, 'recovering what the spool holds');
   for (const directory of leftBehind) finisher.add(directory);

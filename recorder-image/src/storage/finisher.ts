@@ -55,8 +55,8 @@ interface Job {
   unwritten: readonly SessionEvent[];
   stage: Stage;
   tries: number;
-  /** What it takes on the disk; infinite while it is not known. */
-  bytes: number;
+  /** What it takes on the disk; undefined before that is known. */
+  bytes: number | undefined;
 }
 
 export class Finisher {
@@ -103,12 +103,13 @@ export class Finisher {
    */
   add(directory: string, unwritten: readonly SessionEvent[] = []): void {
     if (this.#stopped) return;
-    const job: Job = { directory, unwritten, stage: 'assembly', tries: 0, bytes: Number.POSITIVE_INFINITY };
+    const job: Job = { directory, unwritten, stage: 'assembly', tries: 0, bytes: undefined };
     if (existsSync(join(directory, MANIFEST_FILE))) job.stage = 'upload';
     this.#jobs.add(job);
     this.#enqueue(job);
     void bytesOf(directory).then((bytes) => {
       job.bytes = bytes;
+      this.#next();
     });
   }
 
@@ -152,9 +153,10 @@ export class Finisher {
     if (this.#working[stage] >= LIMITS[stage]) return undefined;
     if (stage === 'upload' || !this.#roomIsShort) return queue.shift();
     const ahead = [...this.#jobs].filter((job) => job.stage === 'upload').length;
-    if (this.#working.assembly > 0 || ahead >= AHEAD_WHILE_SHORT || queue.length === 0) return undefined;
-    const smallest = queue.reduce((least, job) => (job.bytes < least.bytes ? job : least));
-    return queue.splice(queue.indexOf(smallest), 1)[0];
+    if (this.#working.assembly > 0 || ahead >= AHEAD_WHILE_SHORT) return undefined;
+    const sizes = queue.map(({ bytes }) => bytes ?? Number.NaN);
+    const smallest = sizes.indexOf(Math.min(...sizes)); // -1 before all are known, and when there are none
+    return smallest < 0 ? undefined : queue.splice(smallest, 1)[0];
   }
 
   async #work(job: Job): Promise<void> {
