@@ -20,6 +20,8 @@ import { lockSpool } from './storage/spool-lock.ts';
 
 /** How often recordings are looked for that nobody will end, or that the disk has no room for. */
 const CHECK_MS = 1_000;
+/** What is on its way to S3 when a recorder stops may still arrive; the next start goes on with the rest. */
+const LAST_UPLOADS_MS = 15_000;
 const MIB = 1024 * 1024;
 /** What a full disk says to who writes. */
 const DISK_FULL = ['ENOSPC', 'EDQUOT'];
@@ -82,10 +84,12 @@ export async function startRecorder(
   const leftBehind = await spool.entries();
 
   const s3 = recordingsClient(s3StallMs);
+  const uploads = new AbortController();
   const finisher = new Finisher(
     {
       target: {
         s3,
+        signal: uploads.signal,
         bucket: environment.SIPREC_BUCKET,
         onOrphan: ({ key, uploadId }, error) =>
           logger.warn({ err: error, key, uploadId }, 'multipart upload left behind'),
@@ -243,6 +247,7 @@ export async function startRecorder(
     void guardSpool();
   }, CHECK_MS);
 
+  await guardSpool(); // before any of them takes room
   for (const directory of over) finisher.add(directory);
 
   return {
@@ -257,7 +262,9 @@ export async function startRecorder(
       clearInterval(checks);
       sip.disconnect();
       await Promise.race([finisher.idle(), delay(spoolFlushMs, undefined, { ref: false })]);
+      const patience = setTimeout(() => uploads.abort(), LAST_UPLOADS_MS);
       await finisher.stop();
+      clearTimeout(patience);
       await capture.stop();
       await health.close();
       s3.destroy();

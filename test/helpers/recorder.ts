@@ -20,7 +20,7 @@ export const REGION = 'us-east-1';
 /** The one whose buckets `startTestEmulator` gives. */
 const ACCOUNT = '000000000000';
 export const SECRET = 'example';
-const MAIN = join(import.meta.dirname, '../../recorder-image/src/main.ts');
+export const MAIN = join(import.meta.dirname, '../../recorder-image/src/main.ts');
 /** Where nobody listens: an S3 that is down. */
 export const NO_ENDPOINT = 'http://127.0.0.1:9';
 

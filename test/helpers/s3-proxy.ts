@@ -35,6 +35,8 @@ export interface S3Proxy {
   fault: (request: SeenRequest) => Fault | undefined;
   /** In the order of their arrival. */
   seen: SeenRequest[];
+  /** How many of them the emulator has answered, as far as no fault came between. */
+  answered: number;
   /** A client that uses it; the caller destroys it. */
   client: (options?: { stallMs?: number }) => S3Client;
   close: () => Promise<void>;
@@ -62,7 +64,10 @@ export async function startS3Proxy(emulator: {
     else if (fault && 'rewrite' in fault) {
       const { 'content-length': _, ...headers } = answer.headers;
       outgoing.writeHead(answer.status, headers).end(fault.rewrite(answer.body.toString()));
-    } else outgoing.writeHead(answer.status, answer.headers).end(answer.body);
+    } else {
+      outgoing.writeHead(answer.status, answer.headers).end(answer.body);
+      proxy.answered++;
+    }
   };
   const server = createServer((incoming, outgoing) => {
     incoming.on('error', () => {}); // given up by the client
@@ -76,6 +81,7 @@ export async function startS3Proxy(emulator: {
     endpoint,
     fault: () => undefined,
     seen: [],
+    answered: 0,
     client: ({ stallMs = 5_000 } = {}) =>
       new S3Client({
         endpoint,

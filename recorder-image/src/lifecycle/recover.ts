@@ -69,10 +69,11 @@ function readOrder(args: string[], variables: NodeJS.ProcessEnv): Order {
     allowPositionals: true,
   });
   const seconds = values['retry-for'];
-  if (!/^\d{1,7}$/.test(seconds)) throw new Error(`--retry-for ${seconds}: write a whole number of seconds`);
+  if (!/^\d{1,6}$/.test(seconds))
+    throw new Error(`--retry-for ${seconds}: write a whole number of seconds, below a million`);
   const [directory, ...more] = positionals;
   if (directory === undefined || more.length > 0)
-    throw new Error(`${positionals.length} directories are named: name one`);
+    throw new Error(`${positionals.length} directories are named: name the one of the spool`);
   if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
     throw new Error(`${directory} is no directory`);
   return {
@@ -148,7 +149,12 @@ async function finishAll(
   }
   for (const uploadId of orphans) print(`multipart upload ${uploadId} could not be aborted`);
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  print([`${total} recordings`, ...[...counts].map(([fate, count]) => `${count} ${fate}`)].join(', '));
+  print(
+    [
+      `${total} ${total === 1 ? 'recording' : 'recordings'}`,
+      ...[...counts].map(([fate, count]) => `${count} ${fate}`),
+    ].join(', '),
+  );
   return !counts.has('unusable') && !counts.has('left in the spool');
 }
 

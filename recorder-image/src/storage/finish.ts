@@ -204,7 +204,7 @@ async function measure(path: string): Promise<{ bytes: number; sha256: string }>
 
 /**
  * The whole file or none of it, whenever the power goes. Once it has been uploaded it must be this one: journals that have
- * lost their end in a power cut would make a poorer one. So its name is made to last too, and its directory's.
+ * lost their end in a power cut would make a poorer one. So its name is made to last, too.
  */
 async function writeDurably(path: string, text: string): Promise<void> {
   const temporary = `${path}.tmp`;
@@ -218,5 +218,4 @@ async function writeDurably(path: string, text: string): Promise<void> {
   }
   await rename(temporary, path);
   await syncDirectory(dirname(path));
-  await syncDirectory(dirname(dirname(path)));
 }

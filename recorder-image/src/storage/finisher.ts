@@ -29,6 +29,8 @@ export interface RetryDelays {
   lastMs: number;
   /** From 0 to 1; each wait is between half and all of its length, lest all come back at the same time. */
   random?: () => number;
+  /** Whoever has waited so long already tries again as soon as S3 takes a recording. Default 5 s. */
+  wakeAfterMs?: number;
 }
 const RETRY_DELAYS: RetryDelays = { firstMs: 1_000, lastMs: 60_000 };
 
@@ -53,8 +55,8 @@ interface Job {
   unwritten: readonly SessionEvent[];
   stage: Stage;
   tries: number;
-  /** What it takes on the disk; infinite while it is not known. */
-  bytes: number;
+  /** What it takes on the disk; undefined before that is known. */
+  bytes: number | undefined;
 }
 
 export class Finisher {
@@ -66,8 +68,8 @@ export class Finisher {
   readonly #jobs = new Set<Job>();
   readonly #queues: Readonly<Record<Stage, Job[]>> = { assembly: [], upload: [] };
   readonly #working: Record<Stage, number> = { assembly: 0, upload: 0 };
-  /** For their next try. */
-  readonly #waiting = new Map<Job, NodeJS.Timeout>();
+  /** For their next try; `since` is on the clock of `performance.now`. */
+  readonly #waiting = new Map<Job, { timer: NodeJS.Timeout; since: number }>();
   #roomIsShort = false;
   #stopped = false;
   readonly #onIdle: (() => void)[] = [];
@@ -101,12 +103,13 @@ export class Finisher {
    */
   add(directory: string, unwritten: readonly SessionEvent[] = []): void {
     if (this.#stopped) return;
-    const job: Job = { directory, unwritten, stage: 'assembly', tries: 0, bytes: Number.POSITIVE_INFINITY };
+    const job: Job = { directory, unwritten, stage: 'assembly', tries: 0, bytes: undefined };
     if (existsSync(join(directory, MANIFEST_FILE))) job.stage = 'upload';
     this.#jobs.add(job);
     this.#enqueue(job);
     void bytesOf(directory).then((bytes) => {
       job.bytes = bytes;
+      this.#next();
     });
   }
 
@@ -127,7 +130,7 @@ export class Finisher {
   /** Begins nothing more; what waits stays in the spool for the next start. Resolves when what is in work is done. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const timer of this.#waiting.values()) clearTimeout(timer);
+    for (const { timer } of this.#waiting.values()) clearTimeout(timer);
     const { assembly, upload } = this.#queues;
     const begunLater = [...this.#waiting.keys(), ...assembly.splice(0), ...upload.splice(0)];
     for (const job of begunLater) this.#jobs.delete(job);
@@ -150,10 +153,12 @@ export class Finisher {
     if (this.#working[stage] >= LIMITS[stage]) return undefined;
     if (stage === 'upload' || !this.#roomIsShort) return queue.shift();
     const ahead = [...this.#jobs].filter((job) => job.stage === 'upload').length;
-    if (this.#working.assembly > 0 || ahead >= AHEAD_WHILE_SHORT || queue.length === 0) return undefined;
-    const smallest = queue.reduce((least, job) => (job.bytes < least.bytes ? job : least));
-    return queue.splice(queue.indexOf(smallest), 1)[0];
+    if (this.#working.assembly > 0 || ahead >= AHEAD_WHILE_SHORT) return undefined;
+    const sizes = queue.map(({ bytes }) => bytes ?? Number.NaN);
+    const smallest = sizes.indexOf(Math.min(...sizes)); // -1 before all are known, and when there are none
+    return smallest < 0 ? undefined : queue.splice(smallest, 1)[0];
   }
+
   async #work(job: Job): Promise<void> {
     const { stage } = job;
     this.#working[stage]++;
@@ -207,6 +212,7 @@ export class Finisher {
     if (outcome.kind === 'stored') {
       const { recordingId, status, statusReasons: reasons } = outcome.manifest;
       this.#logger.info({ recordingId, status, reasons, directory }, 'recording is in S3');
+      this.#wakeUploads();
     } else this.#logger.info({ directory }, 'nothing to keep of a call that was never answered');
     this.#onOutcome(outcome);
   }
@@ -237,13 +243,24 @@ export class Finisher {
     );
     if (this.#stopped) this.#jobs.delete(job);
     else {
-      const again = () => {
-        this.#waiting.delete(job);
-        this.#enqueue(job);
-      };
-      this.#waiting.set(job, setTimeout(again, retryMs));
+      const timer = setTimeout(() => this.#wake(job), retryMs);
+      this.#waiting.set(job, { timer, since: performance.now() });
     }
     this.#onOutcome({ kind: 'failed', directory, error });
+  }
+
+  #wake(job: Job): void {
+    clearTimeout(this.#waiting.get(job)?.timer);
+    this.#waiting.delete(job);
+    this.#enqueue(job);
+  }
+
+  /** S3 is there, or there again. */
+  #wakeUploads(): void {
+    const { wakeAfterMs = 5_000 } = this.#delays;
+    const before = performance.now() - wakeAfterMs;
+    for (const [job, { since }] of [...this.#waiting])
+      if (job.stage === 'upload' && since <= before) this.#wake(job);
   }
 
   #checkIdle(): void {

@@ -49,6 +49,13 @@ export interface DigestedFile {
   parts: FilePart[];
 }
 
+export interface Destination {
+  s3: S3Client;
+  bucket: string;
+  /** Breaks off what is on its way. */
+  signal?: AbortSignal;
+}
+
 /** S3 takes no more parts of one object. */
 const MAX_PARTS = 10_000;
 const MIB = 1024 * 1024;
@@ -96,7 +103,7 @@ export async function digestFile(path: string, partBytes: number): Promise<Diges
  * @throws Error from S3, or the disk; a repetition goes on from there
  */
 export async function uploadInParts(
-  { s3, bucket }: { s3: S3Client; bucket: string },
+  { s3, bucket, signal }: Destination,
   file: MultipartFile,
   digested: DigestedFile,
   begun: BegunUploads,
@@ -107,7 +114,7 @@ export async function uploadInParts(
   if (known?.completed) return;
   if (known) {
     try {
-      return await goOn(known, await confirmedParts(s3, known));
+      return await goOn(known, await confirmedParts(known));
     } catch (error) {
       if (!(error instanceof NoSuchUpload)) throw error;
       await begun.forget(known); // expired, aborted, or completed without our hearing of it
@@ -122,6 +129,7 @@ export async function uploadInParts(
       ChecksumType: 'COMPOSITE',
       Metadata: { sha256 },
     }),
+    { abortSignal: signal },
   );
   const upload = { bucket, key, uploadId: UploadId as string, sha256, partBytes };
   await begun.add(upload);
@@ -130,67 +138,59 @@ export async function uploadInParts(
   async function goOn(upload: BegunUpload, confirmed: ReadonlyMap<number, CompletedPart>): Promise<void> {
     const parts = await inParallel(digested.parts, parallel, async (part) => {
       const there = confirmed.get(part.number);
-      return there?.ChecksumSHA256 === part.sha256 ? there : sendPart(s3, upload, file.path, part);
+      return there?.ChecksumSHA256 === part.sha256 ? there : sendPart(upload, part);
     });
-    await complete(s3, upload, digested, parts);
+    await complete(upload, parts);
     await begun.complete(upload);
   }
-}
 
-/** What S3 has of an upload already, by number. */
-async function confirmedParts(s3: S3Client, upload: BegunUpload): Promise<Map<number, CompletedPart>> {
-  const parts = new Map<number, CompletedPart>();
-  const input = { Bucket: upload.bucket, Key: upload.key, UploadId: upload.uploadId };
-  for await (const page of paginateListParts({ client: s3 }, input))
-    for (const { PartNumber, ETag, ChecksumSHA256 } of page.Parts ?? [])
-      parts.set(PartNumber as number, { PartNumber, ETag, ChecksumSHA256 });
-  return parts;
-}
+  /** What S3 has of an upload already, by number. */
+  async function confirmedParts({ uploadId }: BegunUpload): Promise<Map<number, CompletedPart>> {
+    const confirmed = new Map<number, CompletedPart>();
+    const input = { Bucket: bucket, Key: key, UploadId: uploadId };
+    for await (const page of paginateListParts({ client: s3 }, input, { abortSignal: signal }))
+      for (const { PartNumber, ETag, ChecksumSHA256 } of page.Parts ?? [])
+        confirmed.set(PartNumber as number, { PartNumber, ETag, ChecksumSHA256 });
+    return confirmed;
+  }
 
-async function sendPart(
-  s3: S3Client,
-  { bucket, key, uploadId }: BegunUpload,
-  path: string,
-  { number, start, bytes, sha256 }: FilePart,
-): Promise<CompletedPart> {
-  const content = createReadStream(path, { start, end: start + bytes - 1 });
-  try {
-    const { ETag } = await s3.send(
-      new UploadPartCommand({
+  async function sendPart({ uploadId }: BegunUpload, part: FilePart): Promise<CompletedPart> {
+    const content = createReadStream(file.path, { start: part.start, end: part.start + part.bytes - 1 });
+    try {
+      const { ETag } = await s3.send(
+        new UploadPartCommand({
+          Bucket: bucket,
+          Key: key,
+          UploadId: uploadId,
+          PartNumber: part.number,
+          Body: content,
+          ContentLength: part.bytes,
+          ChecksumSHA256: part.sha256,
+        }),
+        { abortSignal: signal },
+      );
+      return { PartNumber: part.number, ETag, ChecksumSHA256: part.sha256 };
+    } finally {
+      content.destroy(); // after a failure nobody else does
+    }
+  }
+
+  async function complete({ uploadId }: BegunUpload, parts: CompletedPart[]): Promise<void> {
+    const { ChecksumSHA256 } = await s3.send(
+      new CompleteMultipartUploadCommand({
         Bucket: bucket,
         Key: key,
         UploadId: uploadId,
-        PartNumber: number,
-        Body: content,
-        ContentLength: bytes,
-        ChecksumSHA256: sha256,
+        MultipartUpload: { Parts: parts },
+        ChecksumType: 'COMPOSITE',
+        MpuObjectSize: digested.bytes,
       }),
+      { abortSignal: signal },
     );
-    return { PartNumber: number, ETag, ChecksumSHA256: sha256 };
-  } finally {
-    content.destroy(); // after a failure nobody else does
+    const expected = compositeChecksum(digested.parts);
+    if (ChecksumSHA256 !== expected)
+      throw new Error(`S3 has put ${key} together otherwise: checksum ${ChecksumSHA256}, not ${expected}`);
   }
-}
-
-async function complete(
-  s3: S3Client,
-  { bucket, key, uploadId }: BegunUpload,
-  { bytes, parts }: DigestedFile,
-  completed: CompletedPart[],
-): Promise<void> {
-  const { ChecksumSHA256 } = await s3.send(
-    new CompleteMultipartUploadCommand({
-      Bucket: bucket,
-      Key: key,
-      UploadId: uploadId,
-      MultipartUpload: { Parts: completed },
-      ChecksumType: 'COMPOSITE',
-      MpuObjectSize: bytes,
-    }),
-  );
-  const expected = compositeChecksum(parts);
-  if (ChecksumSHA256 !== expected)
-    throw new Error(`S3 has put ${key} together otherwise: checksum ${ChecksumSHA256}, not ${expected}`);
 }
 
 /** The SHA-256 over those of the parts, as S3 writes it: base64, and how many. */
@@ -201,9 +201,13 @@ export function compositeChecksum(parts: readonly FilePart[]): string {
 }
 
 /** Aborts an upload that nobody will complete: S3 charges for its parts. One that S3 does not know is no error. */
-export async function abortUpload(s3: S3Client, { bucket, key, uploadId }: BegunUpload): Promise<void> {
+export async function abortUpload(
+  { s3, signal }: Pick<Destination, 's3' | 'signal'>,
+  { bucket, key, uploadId }: BegunUpload,
+): Promise<void> {
+  const abort = new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: uploadId });
   try {
-    await s3.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: uploadId }));
+    await s3.send(abort, { abortSignal: signal });
   } catch (error) {
     if (!(error instanceof NoSuchUpload)) throw error;
   }

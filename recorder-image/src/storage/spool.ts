@@ -130,12 +130,12 @@ export const recordedAt = (directory: string): number => decodeTime(basename(dir
 
 /**
  * Removes a recording's directory: all of it or, whenever the power goes, nothing. Half of one would be taken for a
- * recording of which half is missing, and would be written over the good one in S3.
+ * recording of which half is missing, and would be written over the good one in S3. (The logs of ext4 and XFS keep the order of
+ * what is done to names: no removal lasts without the renaming before it.)
  */
 export async function removeRecording(directory: string): Promise<void> {
   const removed = directory + REMOVED;
   await rename(directory, removed);
-  await syncDirectory(dirname(directory));
   await rm(removed, { recursive: true, force: true });
 }
 

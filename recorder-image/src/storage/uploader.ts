@@ -2,12 +2,13 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { fileKey, manifestKey, type RecordingLocation } from '../../../core/keys.ts';
 import { MANIFEST_FILE, type Manifest } from '../../../core/manifest.ts';
 import { type BegunUpload, BegunUploads } from './begun-uploads.ts';
 import {
   abortUpload,
+  type Destination,
   type DigestedFile,
   digestFile,
   type MultipartSizes,
@@ -20,9 +21,7 @@ const MIB = 1024 * 1024;
 const MULTIPART_ABOVE_BYTES = 32 * MIB;
 const MULTIPART: MultipartSizes = { partBytes: 16 * MIB, parallel: 3 };
 
-export interface UploadTarget {
-  s3: S3Client;
-  bucket: string;
+export interface UploadTarget extends Destination {
   /** Default: files above 32 MiB in parts of 16 MiB, three at once. */
   multipart?: MultipartSizes & { aboveBytes: number };
   /** Told of an upload that was begun, will not be completed, and could not be aborted. */
@@ -82,11 +81,11 @@ export async function uploadRecording(
     ...manifestFile,
   });
   for (const abandoned of begun.incomplete)
-    await abortUpload(target.s3, abandoned).catch((error) => target.onOrphan?.(abandoned, error));
+    await abortUpload(target, abandoned).catch((error) => target.onOrphan?.(abandoned, error));
 }
 
 async function put(
-  { s3, bucket }: UploadTarget,
+  { s3, bucket, signal }: UploadTarget,
   directory: string,
   key: string,
   file: SourceFile,
@@ -105,6 +104,7 @@ async function put(
         ChecksumSHA256: Buffer.from(file.sha256, 'hex').toString('base64'),
         Metadata: { sha256: file.sha256 },
       }),
+      { abortSignal: signal },
     );
   } catch (error) {
     // Either the network has changed it, or the disk.

@@ -495,6 +495,39 @@ describe('an S3 that is bad', () => {
     expect((await bucket.read(id)).manifest.status).toBe('complete');
   });
 
+  it('that is back is told to all that wait for it by the first that it takes', async () => {
+    const left = await Promise.all(Array.from({ length: 12 }, () => leaveRecording(used.spool)));
+    proxy.fault = () => ({ refuseWith: 503 });
+    const s3 = proxy.client();
+    clients.push(s3);
+    const delays = { firstMs: 3_600_000, lastMs: 3_600_000, wakeAfterMs: 0 };
+    const dependencies = { target: { s3, bucket: bucket.name }, recorderVersion: VERSION };
+    const worker = new Finisher(dependencies, logs.logger(), delays);
+    workers.push(worker);
+    for (const { directory } of left) worker.add(directory);
+    await until(() => worker.counters.failedTries === left.length);
+    proxy.fault = () => undefined;
+    worker.add((await leaveRecording(used.spool)).directory);
+    await worker.idle();
+    for (const { id } of left) expect((await bucket.read(id)).manifest.status).toBe('complete');
+  });
+
+  it('that takes everything and answers nothing does not keep the process when it is stopped', async () => {
+    const { directory } = await leaveRecording(used.spool);
+    proxy.fault = () => ({ hang: true });
+    const s3 = proxy.client({ stallMs: 60_000 });
+    clients.push(s3);
+    const uploads = new AbortController();
+    const to = { s3, bucket: bucket.name, signal: uploads.signal };
+    const worker = new Finisher({ target: to, recorderVersion: VERSION }, logs.logger());
+    worker.add(directory);
+    await until(() => proxy.seen.length > 0);
+    uploads.abort();
+    await worker.stop();
+    expect(worker.counters).toEqual({ finished: 0, failedTries: 1, pending: 0 });
+    expect(existsSync(join(directory, 'manifest.json'))).toBe(true);
+  });
+
   it('gets no more audio made than it takes while room is short, of small recordings first', async () => {
     const sizes = [400, 100, 300, 200, 500];
     const left = await Promise.all(
@@ -510,11 +543,10 @@ describe('an S3 that is bad', () => {
     const described = () => left.filter(({ directory }) => existsSync(join(directory, 'manifest.json')));
     await until(() => described().length === 2);
     await logs.find('recording not finished; it stays in the spool', { tries: 3 });
-    // The first is taken before any size is known.
-    expect(described()).toEqual([left[0], left[1]]);
+    expect(described()).toEqual([left[1], left[3]]);
     proxy.fault = () => undefined;
     await worker.idle();
-    expect(stored.slice(2)).toEqual([left[3], left[2], left[4]].map((recording) => recording?.directory));
+    expect(stored.slice(2)).toEqual([left[2], left[0], left[4]].map((recording) => recording?.directory));
   });
 
   it('that takes nothing holds back the audio of the others only while room is short', async () => {
