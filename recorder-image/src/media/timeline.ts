@@ -12,6 +12,7 @@ import { ClockFollower } from './clock-follower.ts';
 import { type ClockPeriod, MAX_CONTRADICTION, type StreamClock } from './clock-survey.ts';
 import { GapList } from './gap-list.ts';
 import type { SegmentReport } from './journal-segments.ts';
+import { PayloadPool } from './payload-pool.ts';
 import {
   type AudioPacket,
   inTicks,
@@ -36,7 +37,7 @@ export interface PlacedAudio {
   /** Audio at the beginning of the payload that an earlier packet covers. */
   skip: number;
   codec: CodecName;
-  /** Empty where payloads were not asked for. */
+  /** Valid only until the next audio is taken; empty where payloads were not asked for. */
   payload: Uint8Array;
 }
 
@@ -74,7 +75,7 @@ export class StreamTimeline {
   readonly #packets: StreamPackets;
   readonly #periods: readonly ClockPeriod[];
   #begunPeriods = 0;
-  readonly #withPayloads: boolean;
+  readonly #payloads: PayloadPool | undefined;
   readonly #gaps = new GapList();
   #duplicates = 0;
   /** In the order of their positions, waiting for late ones in between. */
@@ -88,7 +89,7 @@ export class StreamTimeline {
   constructor(stream: StreamJournal, { periods }: StreamClock, withPayloads: boolean) {
     this.#packets = new StreamPackets(stream);
     this.#periods = periods;
-    this.#withPayloads = withPayloads;
+    this.#payloads = withPayloads ? new PayloadPool() : undefined;
   }
 
   /** Complete when all audio has been taken. */
@@ -161,7 +162,7 @@ export class StreamTimeline {
       end: position + packet.audio.duration,
       skip: 0,
       codec: packet.audio.codec,
-      payload: this.#withPayloads ? Buffer.from(packet.payload) : NOTHING,
+      payload: this.#payloads?.keep(packet.payload) ?? NOTHING,
       source,
       sequence: extended,
       segment: packet.segment,
@@ -197,11 +198,13 @@ export class StreamTimeline {
       this.#pending.shift();
       const { end, codec, payload } = next;
       const position = Math.max(next.position, this.#end);
-      if (position >= end) continue;
-      this.#listGap(next, position);
-      this.#previous = next;
-      this.#end = end;
-      yield { position, end, skip: position - next.position, codec, payload };
+      if (position < end) {
+        this.#listGap(next, position);
+        this.#previous = next;
+        this.#end = end;
+        yield { position, end, skip: position - next.position, codec, payload };
+      }
+      this.#payloads?.giveBack(payload);
     }
   }
 
