@@ -12,6 +12,7 @@ import { ClockFollower } from './clock-follower.ts';
 import { type ClockPeriod, MAX_CONTRADICTION, type StreamClock } from './clock-survey.ts';
 import { GapList } from './gap-list.ts';
 import type { SegmentReport } from './journal-segments.ts';
+import { PacketQueue } from './packet-queue.ts';
 import { PayloadPool } from './payload-pool.ts';
 import {
   type AudioPacket,
@@ -79,7 +80,7 @@ export class StreamTimeline {
   readonly #gaps = new GapList();
   #duplicates = 0;
   /** In the order of their positions, waiting for late ones in between. */
-  readonly #pending: Pending[] = [];
+  readonly #pending = new PacketQueue<Pending>();
   #newest = Number.NEGATIVE_INFINITY;
   /** The last that left `#pending`, and where its audio ends. */
   #previous: Pending | undefined;
@@ -122,7 +123,7 @@ export class StreamTimeline {
         this.#beginPeriod(packet);
       }
       this.#take(packet);
-      if ((this.#pending[0]?.position ?? Number.POSITIVE_INFINITY) <= this.#newest - REORDER_WINDOW)
+      if ((this.#pending.first?.position ?? Number.POSITIVE_INFINITY) <= this.#newest - REORDER_WINDOW)
         yield* this.#release(this.#newest - REORDER_WINDOW);
     }
     yield* this.#release(Number.POSITIVE_INFINITY);
@@ -157,7 +158,7 @@ export class StreamTimeline {
       });
     // No packet comes before its time: this timestamp is broken.
     if (!isAudio(packet) || position - arrival > MAX_CONTRADICTION) return;
-    this.#insert({
+    const placed: Pending = {
       position,
       end: position + packet.audio.duration,
       skip: 0,
@@ -167,7 +168,8 @@ export class StreamTimeline {
       sequence: extended,
       segment: packet.segment,
       skips: packet.skips,
-    });
+    };
+    this.#pending.add(placed, (other) => other.position > position);
     this.#newest = Math.max(this.#newest, position);
   }
 
@@ -180,22 +182,14 @@ export class StreamTimeline {
     return audio.time + clock.follow(audio.time, arrival, sample, isFirst ? 0 : position - this.#newest);
   }
 
-  #insert(audio: Pending): void {
-    const pending = this.#pending;
-    let index = pending.length;
-    while (index > 0 && (pending[index - 1] as Pending).position > audio.position) index--;
-    if (index === pending.length) pending.push(audio);
-    else pending.splice(index, 0, audio);
-  }
-
   /** Lets go what lies up to `position`, less what was covered already. */
   *#release(position: number): Generator<PlacedAudio, void, void> {
     for (
-      let next = this.#pending[0];
+      let next = this.#pending.first;
       next !== undefined && next.position <= position;
-      next = this.#pending[0]
+      next = this.#pending.first
     ) {
-      this.#pending.shift();
+      this.#pending.takeFirst();
       const { end, codec, payload } = next;
       const position = Math.max(next.position, this.#end);
       if (position < end) {
