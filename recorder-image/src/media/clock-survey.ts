@@ -37,6 +37,8 @@ const WINDOW_PACKETS = 100;
 const MEDIAN_RADIUS = 3;
 /** A packet that is so much earlier than all others has a broken timestamp. */
 const MAX_LEAD = 100 * TICKS_PER_MS;
+/** More frequent reports tell nothing more. */
+const MIN_REPORT_INTERVAL = 1000 * TICKS_PER_MS;
 /** A stream whose SSRC changes with every packet is not worth more; what has no period is placed by its arrival. */
 const MAX_PERIODS = 10_000;
 
@@ -146,6 +148,7 @@ class ClockSurvey {
       const period = this.#states.get(item.ssrc)?.period;
       const source = find(item.ssrc);
       if (period === undefined || source === undefined) continue;
+      if (arrival - (period.reports.at(-1)?.arrival ?? 0) < MIN_REPORT_INTERVAL) continue;
       const timestamp = source.timestamp + ((item.rtpTimestamp - source.timestamp) | 0);
       const offset = item.ntpSeconds * TICK_RATE - inTicks(timestamp, period.clockRate);
       period.reports.push({ arrival, offset });
