@@ -8,7 +8,7 @@ import { WorkerChannel } from './worker-channel.ts';
 export const ASSEMBLY_THREADS = Math.max(1, Math.floor(availableParallelism() / 2));
 
 /** Packets are short-lived: with more room for them the garbage of a long call only lies longer. */
-const MAX_YOUNG_GENERATION_MB = 8;
+const MAX_YOUNG_GENERATION_MB = 3;
 
 interface QueuedJob extends PromiseWithResolvers<Assembly> {
   job: AssemblyJob;
