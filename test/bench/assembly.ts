@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { assemble } from '../../recorder-image/src/media/assemble.ts';
+import { assembleInWorker } from '../../recorder-image/src/media/assemble.ts';
 import { JournalWriter } from '../../recorder-image/src/media/journal.ts';
 
 const HOURS = [1, 8];
@@ -142,7 +142,7 @@ async function measured<Result extends object>(work: () => Promise<Result>): Pro
 }
 
 async function assembleCall(directory: string) {
-  const { audio, streams } = await assemble({
+  const { audio, streams } = await assembleInWorker({
     outPath: audioOf(directory),
     streams: STREAMS.map((stream) => ({
       label: String(stream),

@@ -7,6 +7,9 @@ import { WorkerChannel } from './worker-channel.ts';
 /** Recordings that are assembled at once; the rest of the machine receives. */
 export const ASSEMBLY_THREADS = Math.max(1, Math.floor(availableParallelism() / 2));
 
+/** Packets are short-lived: with more room for them the garbage of a long call only lies longer. */
+const MAX_YOUNG_GENERATION_MB = 3;
+
 interface QueuedJob extends PromiseWithResolvers<Assembly> {
   job: AssemblyJob;
 }
@@ -56,6 +59,7 @@ function freeThread(): Thread | undefined {
 function startThread(): Thread {
   const thread: Thread = new WorkerChannel({
     script: 'assemble-worker',
+    resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_GENERATION_MB },
     onExit: () => {
       threads.delete(thread);
       idle.delete(thread);

@@ -226,7 +226,7 @@ function* audioOf({ stream, clock, codec }: Source): Generator<PlacedAudio, void
   for (const audio of new StreamTimeline(stream, clock, true).audio()) if (audio.codec === codec) yield audio;
 }
 
-async function* g711Pieces(source: Source): AsyncGenerator<Piece, void, void> {
+function* g711Pieces(source: Source): Generator<Piece, void, void> {
   const { sampleRate } = CODECS[source.codec];
   const fillSlit = slitFiller<Uint8Array>();
   for (const { position, skip, payload } of audioOf(source))

@@ -12,6 +12,8 @@ import { TICK_RATE, TICKS_PER_MS } from './ticks.ts';
 const MAX_SHIFT = 500 * TICKS_PER_MS;
 /** Between two reports the RTP clock may differ from the NTP clock by so much: 1000 ppm, and the grain of both. */
 const MAX_SLOPE = 1 / 1000;
+/** Without a report for so long a stream is not there: three of their usual intervals (RFC 3550 6.2). */
+const SILENCE = 15_000 * TICKS_PER_MS;
 const GRAIN = 5 * TICKS_PER_MS;
 /** A period whose reports can be believed. */
 interface ReportedPeriod {
@@ -53,36 +55,57 @@ function believable(reports: readonly ClockReport[]): ClockReport[] {
   return kept.length * 2 > reports.length ? kept : [];
 }
 
-/** NTP - RTP timestamp at a time. */
-function reportedOffset({ reports }: ReportedPeriod, time: number): number {
-  const later = reports.findIndex(({ arrival }) => arrival > time);
-  const report = later === -1 ? reports.at(-1) : reports[Math.max(0, later - 1)];
-  return (report as ClockReport).offset;
+/** The last item that is not after a time, or the first. */
+function latest<Item>(
+  items: readonly Item[],
+  time: number,
+  timeOf: (item: Item) => number,
+): Item | undefined {
+  let [from, to] = [0, items.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (timeOf(items[middle] as Item) <= time) from = middle + 1;
+    else to = middle;
+  }
+  return items[Math.max(0, from - 1)];
 }
 
-/** Arrival - timestamp at a time; undefined if the period does not reach there. */
-function arrivalOffset({ windows, reports }: ClockPeriod, time: number): number | undefined {
-  const from = Math.min(reports[0]?.arrival ?? time, windows[0]?.until ?? time);
-  return time < from ? undefined : windows.find(({ until }) => until >= time)?.offset;
+/** NTP - RTP timestamp at a time. */
+const reportedOffset = ({ reports }: ReportedPeriod, time: number): number =>
+  latest(reports, time, ({ arrival }) => arrival)?.offset ?? 0;
+
+/** What the network and the two clocks make of a time of a sender's clock; undefined if the period is not then. */
+function clockOffset(one: ReportedPeriod, time: number): number | undefined {
+  const { windows } = one.period;
+  const begin = one.reports[0]?.arrival ?? time;
+  const end = one.reports.at(-1)?.arrival ?? time;
+  if (time < begin - SILENCE || time > end + SILENCE) return undefined;
+  const window = windows.find(({ until }) => until >= time) ?? windows.at(-1);
+  return window && window.offset - reportedOffset(one, time);
 }
 
 /** Undefined where the arrival times contradict the reports, or nobody else is there. */
 function align(one: ReportedPeriod, group: readonly ReportedPeriod[]): ClockPeriod | undefined {
-  if (group.length < 2) return undefined;
+  const { windows } = one.period;
+  const others = group.filter((other) => other !== one);
+  const end = one.reports.at(-1)?.arrival ?? 0;
+  const shifts = windows.map(({ until, offset }) => {
+    const time = Math.min(until, end);
+    const own = offset - reportedOffset(one, time);
+    const theirs = others.flatMap((other) => clockOffset(other, time) ?? []);
+    return theirs.length === 0 ? undefined : Math.min(own, ...theirs) - own;
+  });
+  const first = shifts.find((shift) => shift !== undefined);
+  if (first === undefined || shifts.some((shift = 0) => Math.abs(shift) > MAX_SHIFT)) return undefined;
   /** What is aligned stays on the steps of its clock. */
   const step = TICK_RATE / one.period.clockRate;
-  const end = one.reports.at(-1)?.arrival ?? 0;
-  const windows = one.period.windows.map(({ until, offset }) => {
-    const time = Math.min(until, end);
-    const clock = Math.min(
-      ...group.flatMap((other) => {
-        const arrival = other === one ? offset : arrivalOffset(other.period, time);
-        return arrival === undefined ? [] : [arrival - reportedOffset(other, time)];
-      }),
-    );
-    const aligned = offset + Math.round((reportedOffset(one, time) + clock - offset) / step) * step;
-    return { until, offset: aligned, shift: Math.abs(aligned - offset) };
-  });
-  if (windows.some(({ shift }) => shift > MAX_SHIFT)) return undefined;
-  return { ...one.period, windows: windows.map(({ until, offset }) => ({ until, offset })) };
+  // Where the others have not come yet, or have gone, the shift is that of the time with them.
+  let shift = first;
+  return {
+    ...one.period,
+    windows: windows.map(({ until, offset }, index) => {
+      shift = shifts[index] ?? shift;
+      return { until, offset: offset + Math.round(shift / step) * step };
+    }),
+  };
 }

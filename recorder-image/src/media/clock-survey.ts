@@ -8,6 +8,8 @@
  * A new *period* begins where the SSRC or the clock rate changes, after a long pause, and where a second of packets
  * contradicts the old one by more than two: the sender has set its timestamps anew, or stopped them in a pause.
  */
+
+import { PacketQueue } from './packet-queue.ts';
 import { readRtcp } from './rtcp.ts';
 import {
   type AudioPacket,
@@ -35,6 +37,8 @@ const WINDOW_PACKETS = 100;
 const MEDIAN_RADIUS = 3;
 /** A packet that is so much earlier than all others has a broken timestamp. */
 const MAX_LEAD = 100 * TICKS_PER_MS;
+/** More frequent reports tell nothing more. */
+const MIN_REPORT_INTERVAL = 1000 * TICKS_PER_MS;
 /** A stream whose SSRC changes with every packet is not worth more; what has no period is placed by its arrival. */
 const MAX_PERIODS = 10_000;
 
@@ -89,20 +93,21 @@ interface SourceState {
 /** Reads the whole stream. @throws NodeJS.ErrnoException if the journal cannot be read */
 export function surveyClock(stream: StreamJournal): StreamClock {
   const survey = new ClockSurvey();
-  const waiting: AudioPacket[] = [];
+  const waiting = new PacketQueue<AudioPacket>();
   const packets = new StreamPackets(stream).read((packet, arrival, find) =>
     survey.takeRtcp(packet, arrival, find),
   );
   for (const packet of packets) {
     if (!isAudio(packet)) continue;
-    waiting.push(packet);
-    for (let head = waiting[0]; head !== undefined; head = waiting[0]) {
+    waiting.add(packet);
+    for (let head = waiting.first; head !== undefined; head = waiting.first) {
       if (packet.arrival - head.arrival <= LOOKAHEAD && waiting.length <= MAX_LOOKAHEAD_PACKETS) break;
-      waiting.shift();
+      waiting.takeFirst();
       survey.take(head, waiting);
     }
   }
-  for (let head = waiting.shift(); head !== undefined; head = waiting.shift()) survey.take(head, waiting);
+  for (let head = waiting.takeFirst(); head !== undefined; head = waiting.takeFirst())
+    survey.take(head, waiting);
   return survey.finish();
 }
 
@@ -113,7 +118,7 @@ class ClockSurvey {
   #maxJitter = 0;
 
   /** @param following what arrived in the second after the packet */
-  take(packet: AudioPacket, following: readonly AudioPacket[]): void {
+  take(packet: AudioPacket, following: Iterable<AudioPacket>): void {
     const { source, arrival, audio } = packet;
     const own = ownAnchor(packet);
     const known = this.#states.get(source.ssrc);
@@ -124,8 +129,10 @@ class ClockSurvey {
     const state = goesOn ? before : this.#begin(packet, following);
     state.lastArrival = arrival;
     state.packets++;
-    if (own < state.least) [state.least, state.secondLeast] = [own, state.least];
-    else if (own < state.secondLeast) state.secondLeast = own;
+    if (own < state.least) {
+      state.secondLeast = state.least;
+      state.least = own;
+    } else if (own < state.secondLeast) state.secondLeast = own;
     this.#measureJitter(state, own);
     const { period } = state;
     if (period === undefined || state.packets < WINDOW_PACKETS || arrival - state.windowFrom < WINDOW) return;
@@ -141,6 +148,7 @@ class ClockSurvey {
       const period = this.#states.get(item.ssrc)?.period;
       const source = find(item.ssrc);
       if (period === undefined || source === undefined) continue;
+      if (arrival - (period.reports.at(-1)?.arrival ?? 0) < MIN_REPORT_INTERVAL) continue;
       const timestamp = source.timestamp + ((item.rtpTimestamp - source.timestamp) | 0);
       const offset = item.ntpSeconds * TICK_RATE - inTicks(timestamp, period.clockRate);
       period.reports.push({ arrival, offset });
@@ -157,7 +165,7 @@ class ClockSurvey {
     };
   }
 
-  #begin(packet: AudioPacket, following: readonly AudioPacket[]): SourceState {
+  #begin(packet: AudioPacket, following: Iterable<AudioPacket>): SourceState {
     const { ssrc } = packet.source;
     const { clockRate } = packet.audio;
     const before = this.#states.get(ssrc);
@@ -230,8 +238,8 @@ const ownAnchor = ({ arrival, audio }: AudioPacket): number => arrival - audio.t
 
 const isNear = (position: number, other: number): boolean => Math.abs(position - other) <= MAX_CONTRADICTION;
 
-const audioOfSameClock = (packet: AudioPacket, following: readonly AudioPacket[]): AudioPacket[] =>
-  following.filter(
+const audioOfSameClock = (packet: AudioPacket, following: Iterable<AudioPacket>): AudioPacket[] =>
+  [...following].filter(
     ({ source, audio }) => source === packet.source && audio.clockRate === packet.audio.clockRate,
   );
 
@@ -242,10 +250,10 @@ const audioOfSameClock = (packet: AudioPacket, following: readonly AudioPacket[]
 const isBorneOut = (
   { anchor }: SourceState,
   packet: AudioPacket,
-  following: readonly AudioPacket[],
+  following: Iterable<AudioPacket>,
 ): boolean => audioOfSameClock(packet, following).some((later) => isNear(anchor, ownAnchor(later)));
 
-function leastAnchor(packet: AudioPacket, following: readonly AudioPacket[]): number {
+function leastAnchor(packet: AudioPacket, following: Iterable<AudioPacket>): number {
   const own = ownAnchor(packet);
   return audioOfSameClock(packet, following)
     .map(ownAnchor)

@@ -42,7 +42,7 @@ export async function* decodeWithFfmpeg(
       const placed = takeNext();
       if (placed !== undefined) {
         underway.push(placed);
-        batch.push(wholeFrames(codec, placed.payload));
+        batch.push(Buffer.from(wholeFrames(codec, placed.payload)));
         bytes += placed.payload.length;
       }
       if (batch.length > 0 && (placed === undefined || bytes >= BATCH_BYTES)) {

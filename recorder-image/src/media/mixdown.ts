@@ -9,15 +9,18 @@ export interface Piece {
   samples: Uint8Array | Float32Array;
 }
 
-/** A source of a channel; its pieces come in the order of their places. */
+/**
+ * A source of a channel; its pieces come in the order of their places. The samples of one are valid until the next is
+ * asked for.
+ */
 export interface Track {
   channel: number;
-  pieces: AsyncIterator<Piece, void, void>;
+  pieces: Iterator<Piece, void, void> | AsyncIterator<Piece, void, void>;
 }
 
 interface OpenTrack extends Track {
   next: Piece | undefined;
-  /** Pieces that have begun, and may reach into the next block. */
+  /** Pieces that have begun, and reach into the next block. */
   begun: Piece[];
 }
 
@@ -25,8 +28,10 @@ interface OpenTrack extends Track {
 interface Block {
   /** Puts the samples from `first` to `last` into a channel, from the interleaved place `at` on. */
   put(samples: Piece['samples'], first: number, last: number, at: number): void;
-  /** The bytes as they go into the file; then the block is empty. */
-  take(): Uint8Array;
+  /** The bytes as they go into the file. */
+  bytes(): Uint8Array;
+  /** Makes it silent, for the next second. */
+  clear(): void;
 }
 
 /**
@@ -55,16 +60,24 @@ export async function writeAudio(
     for (const track of open) await advance(track);
     for (let from = 0; from < length; from += sampleRate) {
       const to = Math.min(from + sampleRate, length);
+      const put = ({ at, samples }: Piece, channel: number): void => {
+        const first = Math.max(0, from - at);
+        const last = Math.min(samples.length, to - at);
+        block.put(samples, first, last, (at + first - from) * channels + channel);
+      };
+      const reachesOn = ({ at, samples }: Piece): boolean => at + samples.length > to;
       for (const track of open) {
-        while (track.next !== undefined && track.next.at < to) await advance(track);
-        for (const { at, samples } of track.begun) {
-          const first = Math.max(0, from - at);
-          const last = Math.min(samples.length, to - at);
-          block.put(samples, first, last, (at + first - from) * channels + track.channel);
+        for (const piece of track.begun) put(piece, track.channel);
+        track.begun = track.begun.filter(reachesOn);
+        for (let { next } = track; next !== undefined && next.at < to; next = track.next) {
+          put(next, track.channel);
+          if (reachesOn(next)) track.begun.push({ at: next.at, samples: next.samples.slice() });
+          const waiting = advance(track);
+          if (waiting !== undefined) await waiting;
         }
-        track.begun = track.begun.filter(({ at, samples }) => at + samples.length > to);
       }
-      wav.write(block.take().subarray(0, (to - from) * frameBytes(format)));
+      wav.write(block.bytes().subarray(0, (to - from) * frameBytes(format)));
+      block.clear();
     }
     wav.finish();
   } finally {
@@ -73,26 +86,33 @@ export async function writeAudio(
   }
 }
 
-async function advance(track: OpenTrack): Promise<void> {
-  if (track.next !== undefined) track.begun.push(track.next);
-  track.next = (await track.pieces.next()).value ?? undefined;
+/** Waits only for those who have to wait: a promise for every piece takes as long as all the rest. */
+function advance(track: OpenTrack): Promise<void> | undefined {
+  const take = ({ value }: IteratorResult<Piece, void>): void => {
+    track.next = value ?? undefined;
+  };
+  const result = track.pieces.next();
+  if (result instanceof Promise) return result.then(take);
+  take(result as IteratorResult<Piece, void>);
+  return undefined;
 }
 
 function linearBlock(size: number, channels: number): Block {
   const mix = new Float32Array(size);
   // In the byte order of the machine, which is little-endian wherever Node.js runs on AWS, as is WAV.
   const output = new Int16Array(size);
+  const bytes = new Uint8Array(output.buffer);
   return {
     put(samples, first, last, at) {
       for (let index = first; index < last; index++, at += channels)
         mix[at] = (mix[at] as number) + (samples[index] as number);
     },
-    take() {
+    bytes() {
       for (let index = 0; index < size; index++)
         output[index] = Math.max(-32_768, Math.min(32_767, Math.round(mix[index] as number)));
-      mix.fill(0);
-      return new Uint8Array(output.buffer);
+      return bytes;
     },
+    clear: () => mix.fill(0),
   };
 }
 
@@ -102,10 +122,7 @@ function g711Block(size: number, channels: number, fill: number): Block {
     put(samples, first, last, at) {
       for (let index = first; index < last; index++, at += channels) bytes[at] = samples[index] as number;
     },
-    take() {
-      const taken = bytes.slice();
-      bytes.fill(fill);
-      return taken;
-    },
+    bytes: () => bytes,
+    clear: () => bytes.fill(fill),
   };
 }

@@ -141,7 +141,8 @@ export class StreamPackets {
     source.timestamp += (sent - source.timestamp) | 0;
     const codec = codecs.get(type);
     const eventClockRate = telephoneEvents?.get(type);
-    const [start, end] = [payloadStart(packet, packet.length), payloadEnd(packet, packet.length)];
+    const start = payloadStart(packet, packet.length);
+    const end = payloadEnd(packet, packet.length);
     const hasContent = start < end && (codec !== undefined || eventClockRate !== undefined);
     const payload = hasContent ? packet.subarray(start, end) : NOTHING;
     return {

@@ -12,6 +12,8 @@ import { ClockFollower } from './clock-follower.ts';
 import { type ClockPeriod, MAX_CONTRADICTION, type StreamClock } from './clock-survey.ts';
 import { GapList } from './gap-list.ts';
 import type { SegmentReport } from './journal-segments.ts';
+import { PacketQueue } from './packet-queue.ts';
+import { PayloadPool } from './payload-pool.ts';
 import {
   type AudioPacket,
   inTicks,
@@ -36,7 +38,7 @@ export interface PlacedAudio {
   /** Audio at the beginning of the payload that an earlier packet covers. */
   skip: number;
   codec: CodecName;
-  /** Empty where payloads were not asked for. */
+  /** Valid only until the next audio is taken; empty where payloads were not asked for. */
   payload: Uint8Array;
 }
 
@@ -74,11 +76,11 @@ export class StreamTimeline {
   readonly #packets: StreamPackets;
   readonly #periods: readonly ClockPeriod[];
   #begunPeriods = 0;
-  readonly #withPayloads: boolean;
+  readonly #payloads: PayloadPool | undefined;
   readonly #gaps = new GapList();
   #duplicates = 0;
   /** In the order of their positions, waiting for late ones in between. */
-  readonly #pending: Pending[] = [];
+  readonly #pending = new PacketQueue<Pending>();
   #newest = Number.NEGATIVE_INFINITY;
   /** The last that left `#pending`, and where its audio ends. */
   #previous: Pending | undefined;
@@ -88,7 +90,7 @@ export class StreamTimeline {
   constructor(stream: StreamJournal, { periods }: StreamClock, withPayloads: boolean) {
     this.#packets = new StreamPackets(stream);
     this.#periods = periods;
-    this.#withPayloads = withPayloads;
+    this.#payloads = withPayloads ? new PayloadPool() : undefined;
   }
 
   /** Complete when all audio has been taken. */
@@ -121,7 +123,7 @@ export class StreamTimeline {
         this.#beginPeriod(packet);
       }
       this.#take(packet);
-      if ((this.#pending[0]?.position ?? Number.POSITIVE_INFINITY) <= this.#newest - REORDER_WINDOW)
+      if ((this.#pending.first?.position ?? Number.POSITIVE_INFINITY) <= this.#newest - REORDER_WINDOW)
         yield* this.#release(this.#newest - REORDER_WINDOW);
     }
     yield* this.#release(Number.POSITIVE_INFINITY);
@@ -156,17 +158,18 @@ export class StreamTimeline {
       });
     // No packet comes before its time: this timestamp is broken.
     if (!isAudio(packet) || position - arrival > MAX_CONTRADICTION) return;
-    this.#insert({
+    const placed: Pending = {
       position,
       end: position + packet.audio.duration,
       skip: 0,
       codec: packet.audio.codec,
-      payload: this.#withPayloads ? Buffer.from(packet.payload) : NOTHING,
+      payload: this.#payloads?.keep(packet.payload) ?? NOTHING,
       source,
       sequence: extended,
       segment: packet.segment,
       skips: packet.skips,
-    });
+    };
+    this.#pending.add(placed, (other) => other.position > position);
     this.#newest = Math.max(this.#newest, position);
   }
 
@@ -179,29 +182,23 @@ export class StreamTimeline {
     return audio.time + clock.follow(audio.time, arrival, sample, isFirst ? 0 : position - this.#newest);
   }
 
-  #insert(audio: Pending): void {
-    const pending = this.#pending;
-    let index = pending.length;
-    while (index > 0 && (pending[index - 1] as Pending).position > audio.position) index--;
-    if (index === pending.length) pending.push(audio);
-    else pending.splice(index, 0, audio);
-  }
-
   /** Lets go what lies up to `position`, less what was covered already. */
   *#release(position: number): Generator<PlacedAudio, void, void> {
     for (
-      let next = this.#pending[0];
+      let next = this.#pending.first;
       next !== undefined && next.position <= position;
-      next = this.#pending[0]
+      next = this.#pending.first
     ) {
-      this.#pending.shift();
+      this.#pending.takeFirst();
       const { end, codec, payload } = next;
       const position = Math.max(next.position, this.#end);
-      if (position >= end) continue;
-      this.#listGap(next, position);
-      this.#previous = next;
-      this.#end = end;
-      yield { position, end, skip: position - next.position, codec, payload };
+      if (position < end) {
+        this.#listGap(next, position);
+        this.#previous = next;
+        this.#end = end;
+        yield { position, end, skip: position - next.position, codec, payload };
+      }
+      this.#payloads?.giveBack(payload);
     }
   }
 

@@ -2,7 +2,7 @@
  * Calls from the main thread to a worker thread, by method name, and events back.
  * A worker offers its methods with `serve`; the main thread calls them through a `WorkerChannel`.
  */
-import { parentPort, Worker } from 'node:worker_threads';
+import { parentPort, type ResourceLimits, Worker } from 'node:worker_threads';
 
 /** What a worker offers: methods of one argument that structured cloning can carry, and so its result. */
 export type WorkerService = Record<string, (argument: never) => unknown>;
@@ -48,6 +48,7 @@ export interface WorkerChannelOptions<Event> {
   /** Name of a worker's file in this folder, without its ending. */
   script: string;
   workerData?: unknown;
+  resourceLimits?: ResourceLimits;
   onEvent?: (event: Event) => void;
   /** The worker ended without `stop`. Pending calls have been rejected with the same error. */
   onExit?: (error: WorkerExitedError) => void;
@@ -68,7 +69,8 @@ export class WorkerChannel<Service extends WorkerService, Event = never> {
 
   constructor(options: WorkerChannelOptions<Event>) {
     this.#options = options;
-    this.#worker = new Worker(scriptUrl(options.script), { workerData: options.workerData });
+    const { script, workerData, resourceLimits = {} } = options;
+    this.#worker = new Worker(scriptUrl(script), { workerData, resourceLimits });
     this.#worker.on('message', (message: Message) => this.#onMessage(message));
     this.#worker.on('error', (cause) => {
       this.#uncaught = { cause };

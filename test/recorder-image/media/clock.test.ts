@@ -221,6 +221,7 @@ describe('sender reports', () => {
     /** Of the sender's NTP clock against its RTP clock, for this stream alone. */
     ntpPpm?: number;
     ntpShiftMs?: number;
+    packets?: number;
   }
 
   /** Both are sent at the same time, with a report every 5 s, by a sender whose clock is 90 s late. */
@@ -229,10 +230,10 @@ describe('sender reports', () => {
     await assemble({
       outPath,
       streams: streams.map(
-        ({ delayMs, cname = 'abcd', hasClock = true, ntpPpm = 0, ntpShiftMs = 0 }, index) => {
+        ({ delayMs, cname = 'abcd', hasClock = true, ntpPpm = 0, ntpShiftMs = 0, packets = 2000 }, index) => {
           const ssrc = SSRCS[index] as number;
-          const packets = talk({ seed: 3, packets: 2000, ssrc, timestamp: 1000 * index });
-          const reports = Array.from({ length: 8 }, (_, count): Arrival => {
+          const audio = talk({ seed: 3, packets, ssrc, timestamp: 1000 * index });
+          const reports = Array.from({ length: packets / 250 }, (_, count): Arrival => {
             const atMs = 100 + 5000 * count;
             const clockMs = atMs * (1 + ntpPpm / 1e6) - 90_000 + ntpShiftMs;
             return {
@@ -241,7 +242,7 @@ describe('sender reports', () => {
               rtcp: true,
             };
           });
-          const arrivals = [...packets, ...reports]
+          const arrivals = [...audio, ...reports]
             .map((arrival) => ({ ...arrival, atMs: arrival.atMs + delayMs }))
             .sort((one, other) => one.atMs - other.atMs);
           return { label: String(index), ...journal(arrivals) };
@@ -255,6 +256,15 @@ describe('sender reports', () => {
   it('align streams of one sender, whatever their delays', async () => {
     expect(await assembleReported({ delayMs: 0 }, { delayMs: 240 })).toEqual([0, 0]);
     expect(await assembleReported({ delayMs: 170 }, { delayMs: 20 })).toEqual([0, 0]);
+  });
+
+  it('align a stream as before where the others have ended', async () => {
+    const [first, second] = await assembleReported(
+      { delayMs: 0, packets: 1000 },
+      { delayMs: 240, packets: 5000 },
+    );
+    expect([first, second]).toEqual([0, 0]);
+    expect(readWav(inDirectory('audio.wav')).factSamples).toBe(5000 * 160);
   });
 
   it.each<[string, Reported]>([

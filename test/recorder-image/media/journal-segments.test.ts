@@ -230,6 +230,32 @@ describe('a spoiled part', () => {
   });
 });
 
+describe('bits flipped anywhere', () => {
+  it.each(Array.from({ length: 30 }, (_, seed) => seed))(
+    'cost little of a minute (seed %i)',
+    async (seed) => {
+      const packets = 3000;
+      const path = segment('1', talk({ seed: 1, packets }));
+      utimesSync(path, EPOCH_MS / 1000 + 60, EPOCH_MS / 1000 + 60);
+      const file = readFileSync(path);
+      let state = seed * 2_654_435_761 + 1;
+      for (let flip = 0; flip < 20; flip++) {
+        state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+        const at = Math.floor((state / 2 ** 32) * file.length);
+        file.writeUInt8((file[at] as number) ^ (1 << (state & 7)), at);
+      }
+      writeFileSync(path, file);
+      const { audio, streams, wav } = await assembleSegments([path]);
+      expect(streams[0]?.packets).toBeGreaterThanOrEqual(packets - 20);
+      expect(audio?.durationMs).toBeLessThan(20 * packets + 2500);
+      const sent = speech(1, 0, 160 * packets);
+      const offset = Math.round(((audio?.startedAtMs ?? 0) - EPOCH_MS) * 8);
+      const wrong = sent.filter((byte, index) => wav.data[index - offset] !== byte).length;
+      expect(wrong / sent.length).toBeLessThan(0.02);
+    },
+  );
+});
+
 describe('JournalSegments', () => {
   it('reports each segment', () => {
     const paths = [segment('1', talk({ seed: 1, packets: 5 })), segment('1.2', [], 4000)];

@@ -1,4 +1,5 @@
 import { assemble, type DtmfDigit } from '../../../recorder-image/src/media/assemble.ts';
+import { MAX_DIGITS, TelephoneEvents } from '../../../recorder-image/src/media/telephone-event.ts';
 import type { CodecName } from '../../../recorder-image/src/sdp/codecs.ts';
 import { type Arrival, rtpPacket, talk, useTemporaryDirectory, writeJournal } from './support.ts';
 
@@ -160,5 +161,20 @@ describe('digits', () => {
       { atMs: 1320, packet: empty },
     ]);
     expect(dtmf).toEqual([]);
+  });
+
+  it('are no more than anybody presses, however many are told', () => {
+    const events = new TelephoneEvents();
+    for (let index = 0; index < 3 * MAX_DIGITS; index++)
+      events.take({
+        ssrc: 1,
+        timestamp: 160 * index,
+        clockRate: 8000,
+        position: 960 * index,
+        payload: Buffer.from([index % 10, 0x8a, 0, 80]),
+      });
+    const digits = events.digits(0, false);
+    expect(digits).toHaveLength(MAX_DIGITS);
+    expect(digits.at(-1)).toEqual({ digit: '9', atMs: 20 * (MAX_DIGITS - 1), durationMs: 10 });
   });
 });
