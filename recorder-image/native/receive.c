@@ -57,7 +57,7 @@ struct socket_state {
 };
 
 struct receiver {
-  int epoll;
+  int epoll; /* -1 before the first socket: whoever only looks whether the addon loads holds nothing */
   struct socket_state *sockets;
   uint32_t size;
   uint32_t received; /* by the last call */
@@ -174,6 +174,8 @@ static napi_value open_socket(napi_env env, napi_callback_info info) {
   if (!whole_number(env, values[1], 0, 65535, &port)) return type_error(env, "the port must be a whole number up to 65535");
   if (!whole_number(env, values[2], 1, 1 << 30, &buffer)) return type_error(env, "the size of the buffer must be a whole number");
   if (resolve(address, port, AF_UNSPEC, &local, &length) != 0) return type_error(env, "the address must be one of IPv4 or IPv6");
+  if (receiver->epoll < 0) receiver->epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (receiver->epoll < 0) return number(env, -errno);
   int descriptor = socket(local.generic.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return number(env, -errno);
   int64_t index = free_index(receiver);
@@ -384,7 +386,7 @@ static void destroy(void *data) {
   struct receiver *receiver = data;
   for (uint32_t index = 0; index < receiver->size; index++)
     if (receiver->sockets[index].descriptor >= 0) close(receiver->sockets[index].descriptor);
-  close(receiver->epoll);
+  if (receiver->epoll >= 0) close(receiver->epoll);
   free(receiver->sockets);
   free(receiver);
 }
@@ -397,11 +399,7 @@ static napi_value refuse(napi_env env, const char *message) {
 NAPI_MODULE_INIT() {
   struct receiver *receiver = calloc(1, sizeof *receiver);
   if (receiver == NULL) return refuse(env, "no memory for the native receiver");
-  receiver->epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (receiver->epoll < 0) {
-    free(receiver);
-    return refuse(env, "epoll is not to be had");
-  }
+  receiver->epoll = -1;
   if (napi_set_instance_data(env, receiver, NULL, NULL) != napi_ok || napi_add_env_cleanup_hook(env, destroy, receiver) != napi_ok) {
     destroy(receiver);
     return refuse(env, "the native receiver cannot be set up");

@@ -103,6 +103,7 @@ async function probe(): Promise<number | undefined> {
 const service = { probe, open, update, close, counters };
 export type CaptureService = typeof service;
 
+beat(pulse, receiver.packets);
 serve(service);
 
 let ticks = 0;
