@@ -298,9 +298,9 @@ static void make_ready(struct receiver *receiver, uint32_t slot) {
   };
 }
 
-/* Takes what one socket has, as far as there is room. @return how many slots were filled */
-static uint32_t take(struct receiver *receiver, uint32_t index, uint32_t slot, int64_t now_us, int32_t *facts) {
-  uint32_t room = BATCH - slot < PER_SOCKET ? BATCH - slot : PER_SOCKET;
+/* Takes what one socket has, up to so many. @return how many slots were filled */
+static uint32_t take(struct receiver *receiver, uint32_t index, uint32_t slot, uint32_t most, int64_t now_us, int32_t *facts) {
+  uint32_t room = BATCH - slot < most ? BATCH - slot : most;
   for (uint32_t next = slot; next < slot + room; next++) make_ready(receiver, next);
   /* MSG_TRUNC: the length as it was, also where the slot is too short. */
   int count = recvmmsg(receiver->sockets[index].descriptor, receiver->messages + slot, room, MSG_DONTWAIT | MSG_TRUNC, NULL);
@@ -315,6 +315,35 @@ static uint32_t take(struct receiver *receiver, uint32_t index, uint32_t slot, i
   return 1;
 }
 
+/* Checks what datagrams are to be put into, and points the vectors there; false with an exception pending. */
+static bool room_arguments(napi_env env, struct receiver *receiver, napi_value arena, napi_value facts, int32_t **told) {
+  napi_typedarray_type type;
+  size_t length;
+  void *memory;
+  if (napi_get_typedarray_info(env, arena, &type, &length, &memory, NULL, NULL) != napi_ok || type != napi_uint8_array ||
+      length < (size_t)BATCH * SLOT) {
+    type_error(env, "the arena must be a Uint8Array of batch * slotBytes");
+    return false;
+  }
+  if (receiver->arena != memory) {
+    receiver->arena = memory;
+    for (size_t slot = 0; slot < BATCH; slot++) receiver->vectors[slot] = (struct iovec){receiver->arena + slot * SLOT, SLOT};
+  }
+  if (napi_get_typedarray_info(env, facts, &type, &length, &memory, NULL, NULL) != napi_ok || type != napi_int32_array ||
+      length < (size_t)BATCH * FIELDS) {
+    type_error(env, "the facts must be an Int32Array of batch * fields");
+    return false;
+  }
+  *told = memory;
+  return true;
+}
+
+static int64_t wall_clock_us(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
 /*
  * receive(arena, facts): takes up to BATCH datagrams. The n-th is at n * SLOT of the arena, and its facts are at n * FIELDS.
  * @return how many; fewer than BATCH if no socket has any left
@@ -322,23 +351,10 @@ static uint32_t take(struct receiver *receiver, uint32_t index, uint32_t slot, i
 static napi_value receive(napi_env env, napi_callback_info info) {
   napi_value values[2];
   struct receiver *receiver;
-  napi_typedarray_type type;
-  size_t length;
-  void *arena, *facts;
+  int32_t *facts;
   if (!arguments(env, info, 2, values, &receiver)) return NULL;
-  if (napi_get_typedarray_info(env, values[0], &type, &length, &arena, NULL, NULL) != napi_ok || type != napi_uint8_array ||
-      length < (size_t)BATCH * SLOT)
-    return type_error(env, "the arena must be a Uint8Array of batch * slotBytes");
-  if (napi_get_typedarray_info(env, values[1], &type, &length, &facts, NULL, NULL) != napi_ok || type != napi_int32_array ||
-      length < (size_t)BATCH * FIELDS)
-    return type_error(env, "the facts must be an Int32Array of batch * fields");
-  if (receiver->arena != arena) {
-    receiver->arena = arena;
-    for (size_t slot = 0; slot < BATCH; slot++) receiver->vectors[slot] = (struct iovec){receiver->arena + slot * SLOT, SLOT};
-  }
-  struct timespec time;
-  clock_gettime(CLOCK_REALTIME, &time);
-  int64_t now_us = (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+  if (!room_arguments(env, receiver, values[0], values[1], &facts)) return NULL;
+  int64_t now_us = wall_clock_us();
   struct epoll_event events[EVENTS];
   uint32_t count = 0;
   while (count < BATCH) {
@@ -346,10 +362,22 @@ static napi_value receive(napi_env env, napi_callback_info info) {
     int ready = epoll_wait(receiver->epoll, events, room < EVENTS ? (int)room : EVENTS, 0);
     if (ready <= 0) break;
     for (int event = 0; event < ready && count < BATCH; event++)
-      count += take(receiver, events[event].data.u32, count, now_us, (int32_t *)facts + (size_t)count * FIELDS);
+      count += take(receiver, events[event].data.u32, count, PER_SOCKET, now_us, facts + (size_t)count * FIELDS);
   }
   receiver->received = count;
   return number(env, count);
+}
+
+/* receiveFrom(socket, arena, facts): as `receive`, from one socket only */
+static napi_value receive_from(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  struct receiver *receiver;
+  int32_t *facts;
+  if (!arguments(env, info, 3, values, &receiver)) return NULL;
+  struct socket_state *state = socket_argument(env, receiver, values[0]);
+  if (state == NULL || !room_arguments(env, receiver, values[1], values[2], &facts)) return NULL;
+  receiver->received = take(receiver, (uint32_t)(state - receiver->sockets), 0, BATCH, wall_clock_us(), facts);
+  return number(env, receiver->received);
 }
 
 /* sourceOf(n): { address, port } that the n-th datagram of the last call came from */
@@ -408,6 +436,7 @@ NAPI_MODULE_INIT() {
       {"open", NULL, open_socket, NULL, NULL, NULL, napi_enumerable, NULL},
       {"receiveBufferBytes", NULL, receive_buffer_bytes, NULL, NULL, NULL, napi_enumerable, NULL},
       {"receive", NULL, receive, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"receiveFrom", NULL, receive_from, NULL, NULL, NULL, napi_enumerable, NULL},
       {"sourceOf", NULL, source_of, NULL, NULL, NULL, napi_enumerable, NULL},
       {"drops", NULL, drops, NULL, NULL, NULL, napi_enumerable, NULL},
       {"send", NULL, send_packet, NULL, NULL, NULL, napi_enumerable, NULL},

@@ -13,6 +13,9 @@ import {
   type SocketHandler,
 } from './receiver.ts';
 
+/** Senders that go on must not keep a stream open: a full buffer takes a part of this. */
+const MAX_DRAIN_MS = 2000;
+
 class DgramSocket implements MediaSocket {
   readonly #socket: Socket;
   readonly #onClose: () => void;
@@ -71,7 +74,8 @@ export function dgramReceiver(address: string): Receiver {
    */
   async function readAll(sockets: readonly DgramSocket[]): Promise<void> {
     const packets = () => sockets.reduce((sum, socket) => sum + socket.packets, 0);
-    for (let before = -1; before < packets(); ) {
+    const endsAt = performance.now() + MAX_DRAIN_MS;
+    for (let before = -1; before < packets() && performance.now() < endsAt; ) {
       before = packets();
       await untilNextTurn();
       await untilNextTurn();

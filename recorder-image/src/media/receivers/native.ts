@@ -113,6 +113,16 @@ export function nativeReceiver(address: string): Receiver {
     return false;
   }
 
+  /** Datagrams that come after `until` may come faster than they can be taken. */
+  function drain(socket: NativeSocket, until: number): void {
+    for (let count = batch; count === batch && socket.arrivedAt < until; ) {
+      const calledAt = performance.now();
+      count = addon.receiveFrom(socket.number, arena, facts);
+      for (let slot = 0; slot < count; slot++) handOver(slot, calledAt);
+      packets += count;
+    }
+  }
+
   function receive(): void {
     isContinuing = false;
     const endsAt = performance.now() + MAX_TURN_MS;
@@ -139,10 +149,11 @@ export function nativeReceiver(address: string): Receiver {
       return socket;
     },
     async drain(drained) {
-      while (receiveBatch()) {} // of all sockets: their order is the kernel's
-      const now = performance.now();
-      for (const socket of drained as readonly NativeSocket[])
-        socket.noteDrops(addon.drops(socket.number), now);
+      const startedAt = performance.now();
+      for (const socket of drained as readonly NativeSocket[]) {
+        drain(socket, startedAt);
+        socket.noteDrops(addon.drops(socket.number), performance.now());
+      }
     },
     get packets() {
       return packets;
