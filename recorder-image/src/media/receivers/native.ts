@@ -10,6 +10,7 @@ import {
   type MediaSocket,
   RECEIVE_BUFFER_BYTES,
   type Receiver,
+  type ReceiverOptions,
   type Remote,
   type SocketHandler,
 } from './receiver.ts';
@@ -61,11 +62,8 @@ class NativeSocket implements MediaSocket {
   }
 }
 
-/**
- * @param address local address that sockets are bound to
- * @throws Error if the addon is not there
- */
-export function nativeReceiver(address: string): Receiver {
+/** @throws Error if the addon is not there */
+export function nativeReceiver({ address, onProgress }: ReceiverOptions): Receiver {
   const addon = loadNativeAddon();
   const { batch, fields, slotBytes } = addon;
   const arena = new Uint8Array(batch * slotBytes);
@@ -108,6 +106,7 @@ export function nativeReceiver(address: string): Receiver {
     const count = addon.receive(arena, facts);
     for (let slot = 0; slot < count; slot++) handOver(slot, calledAt);
     packets += count;
+    onProgress(calledAt);
     if (count === batch) return true;
     emptyAt = calledAt;
     return false;
