@@ -57,7 +57,7 @@ struct socket_state {
 };
 
 struct receiver {
-  int epoll;
+  int epoll; /* -1 before the first socket: whoever only looks whether the addon loads holds nothing */
   struct socket_state *sockets;
   uint32_t size;
   uint32_t received; /* by the last call */
@@ -174,6 +174,8 @@ static napi_value open_socket(napi_env env, napi_callback_info info) {
   if (!whole_number(env, values[1], 0, 65535, &port)) return type_error(env, "the port must be a whole number up to 65535");
   if (!whole_number(env, values[2], 1, 1 << 30, &buffer)) return type_error(env, "the size of the buffer must be a whole number");
   if (resolve(address, port, AF_UNSPEC, &local, &length) != 0) return type_error(env, "the address must be one of IPv4 or IPv6");
+  if (receiver->epoll < 0) receiver->epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (receiver->epoll < 0) return number(env, -errno);
   int descriptor = socket(local.generic.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return number(env, -errno);
   int64_t index = free_index(receiver);
@@ -296,9 +298,9 @@ static void make_ready(struct receiver *receiver, uint32_t slot) {
   };
 }
 
-/* Takes what one socket has, as far as there is room. @return how many slots were filled */
-static uint32_t take(struct receiver *receiver, uint32_t index, uint32_t slot, int64_t now_us, int32_t *facts) {
-  uint32_t room = BATCH - slot < PER_SOCKET ? BATCH - slot : PER_SOCKET;
+/* Takes what one socket has, up to so many. @return how many slots were filled */
+static uint32_t take(struct receiver *receiver, uint32_t index, uint32_t slot, uint32_t most, int64_t now_us, int32_t *facts) {
+  uint32_t room = BATCH - slot < most ? BATCH - slot : most;
   for (uint32_t next = slot; next < slot + room; next++) make_ready(receiver, next);
   /* MSG_TRUNC: the length as it was, also where the slot is too short. */
   int count = recvmmsg(receiver->sockets[index].descriptor, receiver->messages + slot, room, MSG_DONTWAIT | MSG_TRUNC, NULL);
@@ -313,6 +315,35 @@ static uint32_t take(struct receiver *receiver, uint32_t index, uint32_t slot, i
   return 1;
 }
 
+/* Checks what datagrams are to be put into, and points the vectors there; false with an exception pending. */
+static bool room_arguments(napi_env env, struct receiver *receiver, napi_value arena, napi_value facts, int32_t **told) {
+  napi_typedarray_type type;
+  size_t length;
+  void *memory;
+  if (napi_get_typedarray_info(env, arena, &type, &length, &memory, NULL, NULL) != napi_ok || type != napi_uint8_array ||
+      length < (size_t)BATCH * SLOT) {
+    type_error(env, "the arena must be a Uint8Array of batch * slotBytes");
+    return false;
+  }
+  if (receiver->arena != memory) {
+    receiver->arena = memory;
+    for (size_t slot = 0; slot < BATCH; slot++) receiver->vectors[slot] = (struct iovec){receiver->arena + slot * SLOT, SLOT};
+  }
+  if (napi_get_typedarray_info(env, facts, &type, &length, &memory, NULL, NULL) != napi_ok || type != napi_int32_array ||
+      length < (size_t)BATCH * FIELDS) {
+    type_error(env, "the facts must be an Int32Array of batch * fields");
+    return false;
+  }
+  *told = memory;
+  return true;
+}
+
+static int64_t wall_clock_us(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
 /*
  * receive(arena, facts): takes up to BATCH datagrams. The n-th is at n * SLOT of the arena, and its facts are at n * FIELDS.
  * @return how many; fewer than BATCH if no socket has any left
@@ -320,23 +351,10 @@ static uint32_t take(struct receiver *receiver, uint32_t index, uint32_t slot, i
 static napi_value receive(napi_env env, napi_callback_info info) {
   napi_value values[2];
   struct receiver *receiver;
-  napi_typedarray_type type;
-  size_t length;
-  void *arena, *facts;
+  int32_t *facts;
   if (!arguments(env, info, 2, values, &receiver)) return NULL;
-  if (napi_get_typedarray_info(env, values[0], &type, &length, &arena, NULL, NULL) != napi_ok || type != napi_uint8_array ||
-      length < (size_t)BATCH * SLOT)
-    return type_error(env, "the arena must be a Uint8Array of batch * slotBytes");
-  if (napi_get_typedarray_info(env, values[1], &type, &length, &facts, NULL, NULL) != napi_ok || type != napi_int32_array ||
-      length < (size_t)BATCH * FIELDS)
-    return type_error(env, "the facts must be an Int32Array of batch * fields");
-  if (receiver->arena != arena) {
-    receiver->arena = arena;
-    for (size_t slot = 0; slot < BATCH; slot++) receiver->vectors[slot] = (struct iovec){receiver->arena + slot * SLOT, SLOT};
-  }
-  struct timespec time;
-  clock_gettime(CLOCK_REALTIME, &time);
-  int64_t now_us = (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+  if (!room_arguments(env, receiver, values[0], values[1], &facts)) return NULL;
+  int64_t now_us = wall_clock_us();
   struct epoll_event events[EVENTS];
   uint32_t count = 0;
   while (count < BATCH) {
@@ -344,10 +362,22 @@ static napi_value receive(napi_env env, napi_callback_info info) {
     int ready = epoll_wait(receiver->epoll, events, room < EVENTS ? (int)room : EVENTS, 0);
     if (ready <= 0) break;
     for (int event = 0; event < ready && count < BATCH; event++)
-      count += take(receiver, events[event].data.u32, count, now_us, (int32_t *)facts + (size_t)count * FIELDS);
+      count += take(receiver, events[event].data.u32, count, PER_SOCKET, now_us, facts + (size_t)count * FIELDS);
   }
   receiver->received = count;
   return number(env, count);
+}
+
+/* receiveFrom(socket, arena, facts): as `receive`, from one socket only */
+static napi_value receive_from(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  struct receiver *receiver;
+  int32_t *facts;
+  if (!arguments(env, info, 3, values, &receiver)) return NULL;
+  struct socket_state *state = socket_argument(env, receiver, values[0]);
+  if (state == NULL || !room_arguments(env, receiver, values[1], values[2], &facts)) return NULL;
+  receiver->received = take(receiver, (uint32_t)(state - receiver->sockets), 0, BATCH, wall_clock_us(), facts);
+  return number(env, receiver->received);
 }
 
 /* sourceOf(n): { address, port } that the n-th datagram of the last call came from */
@@ -384,7 +414,7 @@ static void destroy(void *data) {
   struct receiver *receiver = data;
   for (uint32_t index = 0; index < receiver->size; index++)
     if (receiver->sockets[index].descriptor >= 0) close(receiver->sockets[index].descriptor);
-  close(receiver->epoll);
+  if (receiver->epoll >= 0) close(receiver->epoll);
   free(receiver->sockets);
   free(receiver);
 }
@@ -397,11 +427,7 @@ static napi_value refuse(napi_env env, const char *message) {
 NAPI_MODULE_INIT() {
   struct receiver *receiver = calloc(1, sizeof *receiver);
   if (receiver == NULL) return refuse(env, "no memory for the native receiver");
-  receiver->epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (receiver->epoll < 0) {
-    free(receiver);
-    return refuse(env, "epoll is not to be had");
-  }
+  receiver->epoll = -1;
   if (napi_set_instance_data(env, receiver, NULL, NULL) != napi_ok || napi_add_env_cleanup_hook(env, destroy, receiver) != napi_ok) {
     destroy(receiver);
     return refuse(env, "the native receiver cannot be set up");
@@ -410,6 +436,7 @@ NAPI_MODULE_INIT() {
       {"open", NULL, open_socket, NULL, NULL, NULL, napi_enumerable, NULL},
       {"receiveBufferBytes", NULL, receive_buffer_bytes, NULL, NULL, NULL, napi_enumerable, NULL},
       {"receive", NULL, receive, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"receiveFrom", NULL, receive_from, NULL, NULL, NULL, napi_enumerable, NULL},
       {"sourceOf", NULL, source_of, NULL, NULL, NULL, napi_enumerable, NULL},
       {"drops", NULL, drops, NULL, NULL, NULL, napi_enumerable, NULL},
       {"send", NULL, send_packet, NULL, NULL, NULL, napi_enumerable, NULL},

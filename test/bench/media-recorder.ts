@@ -76,4 +76,5 @@ process.on('message', async (request: MediaRequest) => {
     if ('finish' in request) process.disconnect();
   });
 });
+process.on('disconnect', () => process.exit()); // the parent is gone, or needs nothing more
 process.send?.({ ready: true });

@@ -11,7 +11,7 @@ import type { RtcpTerms } from './rtcp-reporter.ts';
 import type { StreamSource } from './source-gate.ts';
 import type { SystemError } from './system-error.ts';
 import { sendEvent, serve } from './worker-channel.ts';
-import { beat, noteDrops, noteStall, type Pulse } from './worker-pulse.ts';
+import { beat, noteDrops, noteStall, type Pulse, showPackets } from './worker-pulse.ts';
 
 /** Half of the second that a crash may cost, so that a late timer still keeps within it. */
 const FLUSH_AFTER_MS = 500;
@@ -60,9 +60,19 @@ export interface StreamErrorEvent {
 export type StreamEvent = StreamErrorEvent | { streamId: number; kind: 'source'; source: StreamSource };
 
 const { address, rtcpIntervalMs, pulse, maxStallMs, ...data } = workerData as CaptureWorkerData;
-const receiver = openReceiver(data.receiver, address);
 const streams = new Map<number, ReceivedStream>();
 const groups = Array.from({ length: GROUPS }, () => new Set<ReceivedStream>());
+let ticks = 0;
+let lastTickAt = performance.now();
+const receiver = openReceiver(data.receiver, { address, onProgress: tickIfDue });
+
+/** The turn of the next group. Timers may come a little early. */
+function tickIfDue(now: number): void {
+  if (now - lastTickAt < TICK_MS - 2) return;
+  lastTickAt = now;
+  for (const stream of groups[ticks++ % GROUPS] ?? []) stream.tick(now, FLUSH_AFTER_MS);
+  showPackets(pulse, receiver.packets);
+}
 
 /** Binds both sockets and creates the journal. Fails with the errno of whatever could not be had. */
 async function open({ streamId, ...request }: OpenRequest) {
@@ -113,16 +123,16 @@ async function probe(): Promise<number | undefined> {
 const service = { probe, open, update, close, counters };
 export type CaptureService = typeof service;
 
+beat(pulse);
 serve(service);
 
-let ticks = 0;
-let lastTickAt = performance.now();
+let lastTurnAt = performance.now();
 setInterval(() => {
   const now = performance.now();
-  for (const stream of groups[ticks++ % GROUPS] ?? []) stream.tick(now, FLUSH_AFTER_MS);
-  // What takes long here, or between two ticks, holds up all streams of the worker.
-  const waitedMs = Math.max(performance.now() - lastTickAt, receiver.takeLongestWait());
-  lastTickAt = now;
+  tickIfDue(now);
+  // A late turn of the event loop means that the disk or too many packets hold up all streams of the worker.
+  const waitedMs = Math.max(performance.now() - lastTurnAt, receiver.takeLongestWait());
+  lastTurnAt = now;
   if (waitedMs > maxStallMs) noteStall(pulse);
-  beat(pulse, receiver.packets);
+  beat(pulse);
 }, TICK_MS);

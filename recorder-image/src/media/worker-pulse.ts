@@ -16,14 +16,12 @@ export const newPulse = (): Pulse => new BigInt64Array(new SharedArrayBuffer(8 *
 
 const now = (): bigint => process.hrtime.bigint();
 
-/**
- * Worker side, every few milliseconds.
- * @param packets taken in since the worker started
- */
-export function beat(pulse: Pulse, packets: number): void {
+/** Worker side, in every turn of its event loop. */
+export const beat = (pulse: Pulse): bigint => Atomics.store(pulse, FIELDS.beatAt, now());
+
+/** @param packets taken in since the worker started */
+export const showPackets = (pulse: Pulse, packets: number): bigint =>
   Atomics.store(pulse, FIELDS.packets, BigInt(packets));
-  Atomics.store(pulse, FIELDS.beatAt, now());
-}
 
 /** Worker side: packets have waited for too long. */
 export const noteStall = (pulse: Pulse): bigint => Atomics.store(pulse, FIELDS.stalledAt, now());

@@ -5,6 +5,7 @@ import {
   noteDrops,
   noteStall,
   packetsOf,
+  showPackets,
 } from '../../../recorder-image/src/media/worker-pulse.ts';
 
 const MAX_STALL_MS = 500;
@@ -19,7 +20,8 @@ describe('a pulse', () => {
 
   it('that stops is overload, until it goes on', () => {
     const pulse = newPulse();
-    beat(pulse, 7);
+    showPackets(pulse, 7);
+    beat(pulse);
     expect(packetsOf(pulse)).toBe(7);
     expect(isOverloaded(pulse, MAX_STALL_MS, inMs(0))).toBe(false);
     const later = inMs(MAX_STALL_MS + 1);
@@ -32,7 +34,7 @@ describe('a pulse', () => {
     ['a drop', noteDrops],
   ])('remembers %s for ten seconds', (_, note) => {
     const pulse = newPulse();
-    beat(pulse, 0);
+    beat(pulse);
     note(pulse);
     expect(isOverloaded(pulse, 60_000, inMs(0))).toBe(true);
     expect(isOverloaded(pulse, 60_000, inMs(9_000))).toBe(true);

@@ -9,9 +9,16 @@ import {
   type MediaSocket,
   RECEIVE_BUFFER_BYTES,
   type Receiver,
+  type ReceiverOptions,
   type Remote,
   type SocketHandler,
 } from './receiver.ts';
+
+/** Under load, one turn of Node's event loop can take seconds. */
+const PROGRESS_EVERY = 64;
+
+/** Senders that go on must not keep a stream open: a full buffer takes a part of this. */
+const MAX_DRAIN_MS = 2000;
 
 class DgramSocket implements MediaSocket {
   readonly #socket: Socket;
@@ -19,13 +26,19 @@ class DgramSocket implements MediaSocket {
   /** Handed over so far. */
   packets = 0;
 
-  constructor(socket: Socket, handler: SocketHandler, total: { packets: number }, onClose: () => void) {
+  constructor(
+    socket: Socket,
+    handler: SocketHandler,
+    countPacket: (arrivedAt: number) => void,
+    onClose: () => void,
+  ) {
     this.#socket = socket;
     this.#onClose = onClose;
     socket.on('message', (packet, remote) => {
+      const arrivedAt = performance.now();
       this.packets++;
-      total.packets++;
-      handler.onPacket(packet, packet.length, performance.now(), remote);
+      handler.onPacket(packet, packet.length, arrivedAt, remote);
+      countPacket(arrivedAt);
     });
     socket.on('error', (error) => handler.onError(asSystemError(error)));
   }
@@ -45,10 +58,13 @@ class DgramSocket implements MediaSocket {
   }
 }
 
-/** @param address local address that sockets are bound to */
-export function dgramReceiver(address: string): Receiver {
+export function dgramReceiver({ address, onProgress }: ReceiverOptions): Receiver {
   const drops = new KernelDrops(address);
-  const total = { packets: 0 };
+  let packets = 0;
+  const countPacket = (arrivedAt: number): void => {
+    packets++;
+    if (packets % PROGRESS_EVERY === 0) onProgress(arrivedAt);
+  };
 
   async function bind(port: number): Promise<Socket> {
     const socket = createSocket({
@@ -70,9 +86,10 @@ export function dgramReceiver(address: string): Receiver {
    * first turn may have begun before the last packet came.
    */
   async function readAll(sockets: readonly DgramSocket[]): Promise<void> {
-    const packets = () => sockets.reduce((sum, socket) => sum + socket.packets, 0);
-    for (let before = -1; before < packets(); ) {
-      before = packets();
+    const taken = () => sockets.reduce((sum, socket) => sum + socket.packets, 0);
+    const endsAt = performance.now() + MAX_DRAIN_MS;
+    for (let before = -1; before < taken() && performance.now() < endsAt; ) {
+      before = taken();
       await untilNextTurn();
       await untilNextTurn();
     }
@@ -83,14 +100,14 @@ export function dgramReceiver(address: string): Receiver {
       const socket = await bind(port);
       const { port: boundPort } = socket.address();
       drops.watch(boundPort, (...event) => handler.onDrops(...event));
-      return new DgramSocket(socket, handler, total, () => drops.forget(boundPort));
+      return new DgramSocket(socket, handler, countPacket, () => drops.forget(boundPort));
     },
     async drain(sockets) {
       await readAll(sockets as readonly DgramSocket[]);
       await drops.look();
     },
     get packets() {
-      return total.packets;
+      return packets;
     },
     // Node tells no times of arrival: what waits shows as a late turn of the event loop only.
     takeLongestWait: () => 0,

@@ -16,6 +16,8 @@ export interface NativeAddon {
    * @returns datagrams taken; fewer than `batch` if there are no more
    */
   receive(arena: Uint8Array, facts: Int32Array): number;
+  /** As `receive`, from one socket. */
+  receiveFrom(socket: number, arena: Uint8Array, facts: Int32Array): number;
   /** Where the n-th datagram of the last call came from. */
   sourceOf(n: number): { address: string; port: number };
   /** Datagrams that the kernel has dropped at the socket since it is open. */

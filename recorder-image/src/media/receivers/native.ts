@@ -1,7 +1,7 @@
 /**
- * Receives by the compiled addon: every few milliseconds it takes from all sockets at once what has come, into memory that
- * is used again and again. The kernel tells when each datagram arrived, so that waiting for the next time costs no accuracy,
- * and how many it had dropped until then.
+ * Receives by the compiled addon: every 20 ms, the pace of most streams, it takes from all sockets at once what has come,
+ * into memory that is used again and again. The kernel tells when each datagram arrived, so that waiting for the next time
+ * costs no accuracy, and how many it had dropped until then.
  */
 import { getSystemErrorName } from 'node:util';
 import { asSystemError } from '../system-error.ts';
@@ -10,11 +10,12 @@ import {
   type MediaSocket,
   RECEIVE_BUFFER_BYTES,
   type Receiver,
+  type ReceiverOptions,
   type Remote,
   type SocketHandler,
 } from './receiver.ts';
 
-const RECEIVE_EVERY_MS = 10;
+const RECEIVE_EVERY_MS = 20;
 /** Longer than this at a time, receiving would hold up the answers to the main thread. */
 const MAX_TURN_MS = 20;
 
@@ -61,11 +62,8 @@ class NativeSocket implements MediaSocket {
   }
 }
 
-/**
- * @param address local address that sockets are bound to
- * @throws Error if the addon is not there
- */
-export function nativeReceiver(address: string): Receiver {
+/** @throws Error if the addon is not there */
+export function nativeReceiver({ address, onProgress }: ReceiverOptions): Receiver {
   const addon = loadNativeAddon();
   const { batch, fields, slotBytes } = addon;
   const arena = new Uint8Array(batch * slotBytes);
@@ -108,9 +106,20 @@ export function nativeReceiver(address: string): Receiver {
     const count = addon.receive(arena, facts);
     for (let slot = 0; slot < count; slot++) handOver(slot, calledAt);
     packets += count;
+    onProgress(calledAt);
     if (count === batch) return true;
     emptyAt = calledAt;
     return false;
+  }
+
+  /** Datagrams that come after `until` may come faster than they can be taken. */
+  function drain(socket: NativeSocket, until: number): void {
+    for (let count = batch; count === batch && socket.arrivedAt < until; ) {
+      const calledAt = performance.now();
+      count = addon.receiveFrom(socket.number, arena, facts);
+      for (let slot = 0; slot < count; slot++) handOver(slot, calledAt);
+      packets += count;
+    }
   }
 
   function receive(): void {
@@ -139,10 +148,11 @@ export function nativeReceiver(address: string): Receiver {
       return socket;
     },
     async drain(drained) {
-      while (receiveBatch()) {} // of all sockets: their order is the kernel's
-      const now = performance.now();
-      for (const socket of drained as readonly NativeSocket[])
-        socket.noteDrops(addon.drops(socket.number), now);
+      const startedAt = performance.now();
+      for (const socket of drained as readonly NativeSocket[]) {
+        drain(socket, startedAt);
+        socket.noteDrops(addon.drops(socket.number), performance.now());
+      }
     },
     get packets() {
       return packets;

@@ -2,16 +2,16 @@
 import { dgramReceiver } from './dgram.ts';
 import { nativeReceiver } from './native.ts';
 import { loadNativeAddon } from './native-addon.ts';
-import type { Receiver } from './receiver.ts';
+import type { Receiver, ReceiverOptions } from './receiver.ts';
 
 const RECEIVERS = {
   native: nativeReceiver,
   dgram: dgramReceiver,
-} satisfies Record<string, (address: string) => Receiver>;
+} satisfies Record<string, (options: ReceiverOptions) => Receiver>;
 export type ReceiverKind = keyof typeof RECEIVERS;
 
-/** @param address local address that sockets are bound to */
-export const openReceiver = (kind: ReceiverKind, address: string): Receiver => RECEIVERS[kind](address);
+export const openReceiver = (kind: ReceiverKind, options: ReceiverOptions): Receiver =>
+  RECEIVERS[kind](options);
 
 /**
  * The native one, where it is there.

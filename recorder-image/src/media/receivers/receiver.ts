@@ -49,6 +49,17 @@ export interface MediaSocket {
   close(): Promise<void>;
 }
 
+export interface ReceiverOptions {
+  /** Local address that sockets are bound to. */
+  address: string;
+  /**
+   * Called between packets, every now and then: what has to be done in time must not wait until all are taken in, which
+   * under load may be never.
+   * @param now of `performance.now()`
+   */
+  onProgress: (now: number) => void;
+}
+
 export interface Receiver {
   /**
    * Binds a socket of its own to a UDP port; no other socket shares it.

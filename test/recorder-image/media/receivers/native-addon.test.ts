@@ -101,6 +101,17 @@ const INVALID = expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_
     expect(sockets.map(({ socket }) => addon.drops(socket))).toEqual(Array(6).fill(0));
   });
 
+  it('takes from one socket alone', async () => {
+    const [asked, other] = [await open(), await open()];
+    const sender = await boundSender();
+    for (const { port } of [asked, other, asked]) await send(sender, Buffer.alloc(12), port);
+    expect(addon.receiveFrom(asked.socket, arena, facts)).toBe(2);
+    expect([fact(0, 'socket'), fact(1, 'socket')]).toEqual([asked.socket, asked.socket]);
+    expect(addon.sourceOf(1)).toEqual({ address: LOOPBACK, port: sender.address().port });
+    expect(addon.receiveFrom(asked.socket, arena, facts)).toBe(0);
+    expect(addon.receive(arena, facts)).toBe(1);
+  });
+
   it('tells how many datagrams there was no room for, and where among those that came', async () => {
     const { socket, port } = await open();
     const sender = await boundSender();
@@ -133,6 +144,7 @@ const INVALID = expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_
     const calls: [keyof NativeAddon, unknown[]][] = [
       ['open', [LOOPBACK, 0, BUFFER_BYTES]],
       ['receive', [arena, facts]],
+      ['receiveFrom', [socket, arena, facts]],
       ['sourceOf', [0]],
       ['drops', [socket]],
       ['receiveBufferBytes', [socket]],
