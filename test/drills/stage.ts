@@ -10,7 +10,7 @@ import { CreateBucketCommand, type S3Client } from '@aws-sdk/client-s3';
 import { parse } from 'sdp-transform';
 import type { RecorderVariables } from '../../core/recorder-environment.ts';
 import type { Child } from '../../local/cloud/child.ts';
-import { type ClaimedPorts, claimPorts, type SlotPortPlan } from '../../local/cloud/ports.ts';
+import { claimPorts, type SlotPortPlan } from '../../local/cloud/ports.ts';
 import { findDrachtio, startSipServerChild } from '../../local/cloud/sip-server-child.ts';
 import type { TestEmulator } from '../helpers/emulator.ts';
 import { REGION, type RecorderProcess, SECRET, startRecorderProcess } from '../helpers/recorder.ts';
@@ -22,6 +22,7 @@ import { S3Link } from './s3-link.ts';
 const SLOT = 'drill';
 /** Of a spool's owner. */
 const LOCK = 'lock';
+const PORT_TRIES = 3;
 /** INVITEs under way at the same time. */
 const PLACING_AT_ONCE = 16;
 /** Besides the calls of the drill. */
@@ -104,12 +105,8 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
     await s3.send(new CreateBucketCommand({ Bucket: bucket }));
     const link = await S3Link.start(emulator.endpoint);
     closers.push(() => link.close());
-    const claimed: ClaimedPorts = await claimPorts([SLOT]);
-    closers.push(() => claimed.release());
-    const ports = claimed.plan.slots.get(SLOT) as SlotPortPlan;
-
     let sipServers = 0;
-    const startSipServer = () =>
+    const sipServerAt = (ports: SlotPortPlan) =>
       startSipServerChild(findDrachtio(process.env), {
         name: SLOT,
         sipPort: ports.sip,
@@ -119,7 +116,8 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
         logFile: join(directory, `sip-server-${++sipServers}.log`),
         signal,
       });
-    let sipServer = await startSipServer();
+    let { ports, sipServer, release } = await startFirst(sipServerAt, signal);
+    closers.push(release);
     closers.push(() => end(sipServer));
 
     const src = await Src.start(ports.sip);
@@ -175,7 +173,7 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
       recorderVariables,
       sipServer: () => sipServer,
       async startSipServer() {
-        sipServer = await startSipServer();
+        sipServer = await sipServerAt(ports);
       },
       async startRecorder(given = {}) {
         const recorder = await startRecorderProcess({
@@ -250,6 +248,20 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
 /** Directories of the recordings in a spool. */
 export const recordingsIn = (spool: string): string[] =>
   readdirSync(spool).filter((name) => /^[0-9A-HJKMNP-TV-Z]{26}$/.test(name));
+
+/** Ports of the drill's own, and the SIP server on them. Other programs may be faster: then other ports. */
+async function startFirst(startAt: (ports: SlotPortPlan) => Promise<Child<true>>, signal: AbortSignal) {
+  for (let triesLeft = PORT_TRIES; ; triesLeft--) {
+    const { plan, release } = await claimPorts([SLOT]);
+    const ports = plan.slots.get(SLOT) as SlotPortPlan;
+    try {
+      return { ports, release, sipServer: await startAt(ports) };
+    } catch (error) {
+      await release();
+      if (triesLeft === 1 || signal.aborted) throw error;
+    }
+  }
+}
 
 /** A process that is stopped takes no SIGTERM. */
 async function end(child: Child<unknown>): Promise<void> {
