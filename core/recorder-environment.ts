@@ -51,8 +51,8 @@ const variables = z.object({
       'write base64 of 32 random bytes, such as of `openssl rand -base64 32`',
     ),
   /**
-   * MiB of the spool's disk: with less free, no call is taken; with less than half of it, the recordings that run are ended,
-   * and the rest is the room to finish them.
+   * MiB of the spool's disk: with no more free, no call is taken; with less than half of it, the recordings that run are
+   * ended, and the rest is the room to finish them. 0 keeps nothing free.
    */
   SIPREC_SPOOL_RESERVE_MB: wholeNumber(0, 1_000_000).default(256),
   /** Local address that RTP sockets are bound to, and the one that answers name. */
@@ -63,6 +63,8 @@ const variables = z.object({
   /** Between two uses of a pair of RTP ports: SRCs send on for a while after a call's end. */
   SIPREC_PORT_COOLDOWN_SECONDS: wholeNumber(0, 3_600).default(30),
   SIPREC_MEDIA_WORKERS: wholeNumber(1, 64).default(1),
+  /** How workers take packets from the kernel: by the compiled addon, or by Node alone; `auto`: the first where it is. */
+  SIPREC_MEDIA_RECEIVER: z.enum(['auto', 'native', 'dgram']).default('auto'),
   /** Packets that wait for longer, for a slow disk or CPU, turn the recorder unhealthy. */
   SIPREC_MAX_STALL_MS: wholeNumber(50, 60_000).default(500),
   SIPREC_HEALTH_ADDRESS: z.string().default('0.0.0.0'),

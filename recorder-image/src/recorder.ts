@@ -9,7 +9,7 @@ import { shortages, unhealthyReasons } from './health/health.ts';
 import { startHealthServer } from './health/health-server.ts';
 import { spoolGuard } from './health/spool-guard.ts';
 import { resumeRecordings } from './lifecycle/resume.ts';
-import { MediaCapture } from './media/capture.ts';
+import { chooseReceiver, MediaCapture } from './media/capture.ts';
 import { connectSipServer } from './sip/sip-server.ts';
 import { Srs } from './sip/srs.ts';
 import { Finisher, type RetryDelays } from './storage/finisher.ts';
@@ -94,10 +94,13 @@ export async function startRecorder(
     retryDelays,
   );
   const maxCallMs = environment.SIPREC_MAX_CALL_SECONDS * 1000;
+  const { receiver, why } = chooseReceiver(environment.SIPREC_MEDIA_RECEIVER);
+  logger.info({ receiver, why }, 'media receiver');
   const capture = await MediaCapture.start({
     workers: environment.SIPREC_MEDIA_WORKERS,
     address: environment.SIPREC_MEDIA_ADDRESS,
     portRange: { min: environment.SIPREC_RTP_PORT_MIN, max: environment.SIPREC_RTP_PORT_MAX },
+    receiver,
     portRestMs: environment.SIPREC_PORT_COOLDOWN_SECONDS * 1000,
     maxStallMs: environment.SIPREC_MAX_STALL_MS,
     onWorkerExit: ({ streamIds, error }) =>
@@ -108,6 +111,7 @@ export async function startRecorder(
       if (kind === 'write' && DISK_FULL.includes(error.code)) void srs.endStream(streamId, 'disk-full');
     },
   });
+  if (capture.warning) logger.warn({ receiver }, capture.warning);
   const spoolReserveBytes = environment.SIPREC_SPOOL_RESERVE_MB * MIB;
   const forecast = new FillForecast(terms);
   const freeSpoolBytes = rememberedFreeSpace(async () => {

@@ -43,6 +43,11 @@ export interface RecorderOptions {
   logFile?: string;
 }
 
+export interface RecorderProcessOptions extends RecorderOptions {
+  /** Default: `main.ts` of the sources. */
+  main?: string;
+}
+
 export interface TestRecorder {
   sipServer: SipServerOfTest;
   spool: string;
@@ -149,14 +154,14 @@ export interface RecorderProcess extends TestRecorder {
   kill(): Promise<void>;
 }
 
-/** A process of its own, from `main.ts`; ready for calls when it resolves. */
-export async function startRecorderProcess(options: RecorderOptions = {}): Promise<RecorderProcess> {
+/** A process of its own; ready for calls when it resolves. */
+export async function startRecorderProcess(options: RecorderProcessOptions = {}): Promise<RecorderProcess> {
   const { sipServer, spool, variables, dispose } = await surround(options);
   const logs = new LogLines();
   const folder = mkdtempSync(join(tmpdir(), 'siprec-ha-log-'));
   const child = await startChild<number>({
     name: 'recorder',
-    command: nodeProgram(MAIN),
+    command: nodeProgram(options.main ?? MAIN),
     env: { ...process.env, ...variables },
     logFile: options.logFile ?? join(folder, 'recorder.log'),
     ready: (line) => {

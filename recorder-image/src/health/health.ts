@@ -33,7 +33,7 @@ const RESOURCE_CHECKS: Checks<Resources> = [
   [({ mediaWorkers }) => mediaWorkers === 0, 'media-workers-gone'],
   [({ mediaOverloaded }) => mediaOverloaded, 'media-overloaded'],
   [({ freeRtpPortPairs }) => freeRtpPortPairs < MIN_FREE_PORT_PAIRS, 'rtp-ports-short'],
-  [({ freeSpoolBytes, spoolReserveBytes }) => freeSpoolBytes < spoolReserveBytes, 'disk-full'],
+  [({ freeSpoolBytes, spoolReserveBytes }) => freeSpoolBytes <= spoolReserveBytes, 'disk-full'],
 ];
 
 const CHECKS: Checks<LocalFacts> = [

@@ -1,5 +1,5 @@
 /**
- * Keeps the spool's disk from running full. Below its reserve no call is taken any more; below half of it the recordings
+ * Keeps the spool's disk from running full. When only its reserve is left no call is taken any more; below half of it the recordings
  * that run are ended, so that the other half is left to finish them: whoever waits for the disk to refuse has no room to
  * make audio of what it holds.
  */
@@ -28,7 +28,7 @@ export function spoolGuard(dependencies: SpoolGuardDependencies): () => Promise<
     try {
       const free = await freeBytes();
       isBlind = false;
-      economise(free < reserveBytes);
+      economise(free <= reserveBytes);
       if (free >= reserveBytes / 2 || activeRecordings() === 0) return;
       logger.fatal(
         { freeBytes: free, reserveBytes, active: activeRecordings() },

@@ -3,8 +3,8 @@
  *
  * Sample 0 is the first audio on any stream, and the file ends with the last audio on any stream. G.711 is kept
  * byte for byte where all audio has the same law; otherwise the file holds 16-bit PCM at the highest sample rate
- * among the codecs. The journals are read twice, first to learn what is in them, then to write it, so that memory
- * does not grow with the call.
+ * among the codecs. The journals are read three times, so that memory does not grow with the call: to learn how the
+ * clocks of their senders run, then where their audio lies, and to write it.
  *
  * What is missing is silence. Stretches over 20 ms are listed as gaps, with their cause:
  * `lost`: sequence numbers are missing;
@@ -16,16 +16,20 @@
 import { renameSync, rmSync } from 'node:fs';
 import type { Gap, UnlistedGap } from '../../../core/manifest.ts';
 import { CODECS, type CodecName } from '../sdp/codecs.ts';
+import { alignByReports } from './clock-alignment.ts';
+import { type StreamClock, surveyClock } from './clock-survey.ts';
 import { DECODERS } from './decode.ts';
 import { G711_SILENCE, type G711Codec } from './g711.ts';
 import { GapList, type PlacedGap } from './gap-list.ts';
 import type { SegmentReport } from './journal-segments.ts';
 import { type Piece, type Track, writeAudio } from './mixdown.ts';
+import { slitFiller } from './slits.ts';
+import type { StreamJournal } from './stream-packets.ts';
 import type { DtmfDigit } from './telephone-event.ts';
-import { samplesOfTicks, TICKS_PER_MS } from './ticks.ts';
-import { MAX_UNLISTED_GAP, type PlacedAudio, type StreamJournal, StreamTimeline } from './timeline.ts';
+import { samplesOfTicks, TICK_RATE, TICKS_PER_MS } from './ticks.ts';
+import { MAX_UNLISTED_GAP, type PlacedAudio, StreamTimeline } from './timeline.ts';
 import { upsampler } from './upsample.ts';
-import { assertWavFits, frameBytes, type WavEncoding, type WavFormat } from './wav.ts';
+import type { WavEncoding, WavFormat } from './wav.ts';
 
 export { assembleInWorker } from './assemble-in-worker.ts';
 export type { DtmfDigit } from './telephone-event.ts';
@@ -66,6 +70,8 @@ export interface AssembledStream {
   packets: number;
   lostPackets: number;
   duplicatePackets: number;
+  /** Interarrival jitter (RFC 3550 A.8) at its highest. */
+  jitterMs: number;
   /** Encrypted under none of the keys that the offers gave. */
   unauthenticPackets: number;
   firstPacketAt?: number;
@@ -95,6 +101,7 @@ interface Survey {
   end: number;
   duration: number;
   codecs: Set<CodecName>;
+  clock: StreamClock;
   timeline: StreamTimeline;
 }
 
@@ -110,7 +117,8 @@ interface Undecoded {
  * @throws NodeJS.ErrnoException
  */
 export async function assemble(job: AssemblyJob): Promise<Assembly> {
-  const surveys = job.streams.map(survey);
+  const clocks = alignByReports(job.streams.map(surveyClock));
+  const surveys = job.streams.map((stream, index) => survey(stream, clocks[index] as StreamClock));
   const undecoded = job.streams.map((): Undecoded => ({ gaps: new GapList(), reason: undefined }));
   const start = Math.min(...surveys.map((stream) => stream.start));
   const end = Math.max(...surveys.map((stream) => stream.end));
@@ -125,6 +133,7 @@ export async function assemble(job: AssemblyJob): Promise<Assembly> {
       return {
         label,
         ...counts,
+        jitterMs: (clocks[index] as StreamClock).jitterMs,
         ssrcs: [...ssrcs],
         payloadTypes: [...payloadTypes],
         ...(audio === undefined
@@ -142,8 +151,8 @@ export async function assemble(job: AssemblyJob): Promise<Assembly> {
   };
 }
 
-function survey(stream: AssemblyStream): Survey {
-  const timeline = new StreamTimeline(stream);
+function survey(stream: AssemblyStream, clock: StreamClock): Survey {
+  const timeline = new StreamTimeline(stream, clock, false);
   const codecs = new Set<CodecName>();
   let start = Number.POSITIVE_INFINITY;
   let end = Number.NEGATIVE_INFINITY;
@@ -154,7 +163,7 @@ function survey(stream: AssemblyStream): Survey {
     duration += audio.end - audio.position;
     codecs.add(audio.codec);
   }
-  return { start, end, duration, codecs, timeline };
+  return { start, end, duration, codecs, clock, timeline };
 }
 
 /** In ticks; 0 if nothing has arrived. */
@@ -181,10 +190,10 @@ async function writeFile(
 ): Promise<AssembledAudio | undefined> {
   const format = formatOf(surveys);
   const length = samplesOfTicks(end - start, format.sampleRate);
-  assertWavFits(format, length * frameBytes(format));
   const tracks = job.streams.flatMap((stream, channel) =>
     Array.from((surveys[channel] as Survey).codecs, (codec): Track => {
-      const source = { stream, codec, start, ffmpeg: job.ffmpeg ?? 'ffmpeg' };
+      const { clock } = surveys[channel] as Survey;
+      const source = { stream, clock, codec, start, ffmpeg: job.ffmpeg ?? 'ffmpeg' };
       const pieces =
         format.encoding === 'pcm16'
           ? linearPieces(source, format.sampleRate, undecoded[channel] as Undecoded)
@@ -212,23 +221,25 @@ async function writeFile(
 /** The audio of one stream in one codec: each has a track, and a decoder, of its own. */
 interface Source {
   stream: AssemblyStream;
+  clock: StreamClock;
   codec: CodecName;
   /** Position of sample 0. */
   start: number;
   ffmpeg: string;
 }
 
-function* audioOf({ stream, codec }: Source): Generator<PlacedAudio, void, void> {
-  for (const audio of new StreamTimeline(stream).audio()) if (audio.codec === codec) yield audio;
+function* audioOf({ stream, clock, codec }: Source): Generator<PlacedAudio, void, void> {
+  for (const audio of new StreamTimeline(stream, clock, true).audio()) if (audio.codec === codec) yield audio;
 }
 
 async function* g711Pieces(source: Source): AsyncGenerator<Piece, void, void> {
   const { sampleRate } = CODECS[source.codec];
+  const fillSlit = slitFiller<Uint8Array>();
   for (const { position, skip, payload } of audioOf(source))
-    yield {
-      at: samplesOfTicks(position - source.start, sampleRate),
-      samples: payload.subarray(samplesOfTicks(skip, sampleRate)),
-    };
+    yield fillSlit(
+      samplesOfTicks(position - source.start, sampleRate),
+      payload.subarray(samplesOfTicks(skip, sampleRate)),
+    );
 }
 
 async function* linearPieces(
@@ -237,15 +248,19 @@ async function* linearPieces(
   undecoded: Undecoded,
 ): AsyncGenerator<Piece, void, void> {
   const { codec, start, ffmpeg } = source;
-  const upsample = upsampler(sampleRate / CODECS[codec].sampleRate);
+  const ownRate = CODECS[codec].sampleRate;
+  const upsample = upsampler(sampleRate / ownRate);
+  const fillSlit = slitFiller<Int16Array>();
   const onUndecoded = ({ position, end }: PlacedAudio, reason: string): void => {
     undecoded.reason ??= reason;
     undecoded.gaps.add({ from: position, to: end, cause: 'undecoded' });
   };
   for await (const { position, samples } of DECODERS[codec](audioOf(source), { ffmpeg, onUndecoded })) {
-    const upsampled = upsample(samples);
-    const at = samplesOfTicks(position - start, sampleRate) - upsampled.lead;
-    yield { at, samples: upsampled.samples };
+    const own = samplesOfTicks(position - start, ownRate);
+    const filled = fillSlit(own, samples);
+    const upsampled = upsample(filled.samples);
+    const lead = samplesOfTicks(((own - filled.at) * TICK_RATE) / ownRate, sampleRate) + upsampled.lead;
+    yield { at: samplesOfTicks(position - start, sampleRate) - lead, samples: upsampled.samples };
   }
 }
 

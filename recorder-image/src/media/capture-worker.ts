@@ -6,6 +6,7 @@ import type { AddressRule } from './address-rule.ts';
 import type { ProtectionPeriod } from './decrypt-journal.ts';
 import { ReceivedStream, type StreamCounters } from './received-stream.ts';
 import { openReceiver, type ReceiverKind } from './receivers/open-receiver.ts';
+import type { SocketHandler } from './receivers/receiver.ts';
 import type { RtcpTerms } from './rtcp-reporter.ts';
 import type { StreamSource } from './source-gate.ts';
 import type { SystemError } from './system-error.ts';
@@ -100,7 +101,16 @@ async function close({ streamId }: { streamId: number }): Promise<StreamCounters
 const counters = (): Map<number, StreamCounters> =>
   new Map(Array.from(streams, ([streamId, stream]) => [streamId, stream.counters]));
 
-const service = { open, update, close, counters };
+/** Shows that the worker is ready, and how large a receive buffer the kernel grants; nothing if it gives no socket. */
+async function probe(): Promise<number | undefined> {
+  const handler: SocketHandler = { onPacket() {}, onDrops() {}, onError() {} };
+  const socket = await receiver.open(0, handler).catch(() => undefined);
+  const bytes = socket?.receiveBufferBytes;
+  await socket?.close();
+  return bytes;
+}
+
+const service = { probe, open, update, close, counters };
 export type CaptureService = typeof service;
 
 serve(service);
@@ -111,7 +121,7 @@ setInterval(() => {
   const now = performance.now();
   for (const stream of groups[ticks++ % GROUPS] ?? []) stream.tick(now, FLUSH_AFTER_MS);
   // What takes long here, or between two ticks, holds up all streams of the worker.
-  const waitedMs = Math.max(performance.now() - lastTickAt - TICK_MS, receiver.takeLongestWait());
+  const waitedMs = Math.max(performance.now() - lastTickAt, receiver.takeLongestWait());
   lastTickAt = now;
   if (waitedMs > maxStallMs) noteStall(pulse);
   beat(pulse, receiver.packets);

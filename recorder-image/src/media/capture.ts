@@ -21,6 +21,7 @@ import type { ProtectionPeriod } from './decrypt-journal.ts';
 import { NoPortsError, PortPool, type PortRange } from './port-pool.ts';
 import type { StreamCounters } from './received-stream.ts';
 import type { ReceiverKind } from './receivers/open-receiver.ts';
+import { bufferWarning } from './receivers/receiver.ts';
 import type { RtcpTerms } from './rtcp-reporter.ts';
 import type { StreamSource } from './source-gate.ts';
 import { WorkerCallError, WorkerChannel, WorkerExitedError } from './worker-channel.ts';
@@ -31,6 +32,7 @@ export { InvalidAddressRuleError } from './address-rule.ts';
 export type { StreamErrorEvent } from './capture-worker.ts';
 export { NoPortsError, type PortRange } from './port-pool.ts';
 export type { StreamCounters } from './received-stream.ts';
+export { chooseReceiver, type ReceiverKind } from './receivers/open-receiver.ts';
 export type { RtcpTerms } from './rtcp-reporter.ts';
 export type { StreamSource } from './source-gate.ts';
 export type { SystemError } from './system-error.ts';
@@ -151,6 +153,7 @@ export class MediaCapture {
   readonly #stopped = new AbortController();
   #lastStreamId = 0;
   #replacementDelayMs = 0;
+  #warning: string | undefined;
 
   /**
    * @throws RangeError if the port range holds no pair, or `workers` is not a positive number
@@ -159,7 +162,10 @@ export class MediaCapture {
   static async start(options: CaptureOptions): Promise<MediaCapture> {
     const capture = new MediaCapture(options);
     try {
-      await Promise.all(capture.#workers.map(({ channel }) => channel.call('counters', undefined)));
+      const [booked] = await Promise.all(
+        capture.#workers.map(({ channel }) => channel.call('probe', undefined)),
+      );
+      capture.#warning = booked === undefined ? undefined : bufferWarning(booked);
     } catch (error) {
       await capture.stop();
       throw error;
@@ -381,6 +387,11 @@ export class MediaCapture {
     return new Map(
       snapshots.flatMap((snapshot) => (snapshot.status === 'fulfilled' ? [...snapshot.value] : [])),
     );
+  }
+
+  /** What the system should be set to, if it is not. */
+  get warning(): string | undefined {
+    return this.#warning;
   }
 
   /** Pairs of ports that a stream could have now: those of finished ones rest for a while. */

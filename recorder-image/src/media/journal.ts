@@ -215,13 +215,14 @@ export class JournalReader {
   *packets(): Generator<JournalPacket, void, void> {
     const descriptor = openSync(this.#path, 'r');
     try {
-      yield* this.#read(new RecordWindow(descriptor));
+      yield* this.#read(new RecordWindow(descriptor), fstatSync(descriptor).mtimeMs);
     } finally {
       closeSync(descriptor);
     }
   }
 
-  *#read(window: RecordWindow): Generator<JournalPacket, void, void> {
+  /** @param writtenAtMs when the file was written last */
+  *#read(window: RecordWindow, writtenAtMs: number): Generator<JournalPacket, void, void> {
     this.#header = this.#readHeader(window);
     if (this.#header === undefined || !window.have(1)) {
       if (window.position === 0) this.#truncatedAt = 0;
@@ -230,6 +231,9 @@ export class JournalReader {
     const { startedAtMs } = this.#header;
     const result: JournalPacket = { rtcp: false, arrivalMs: 0, packet: NOTHING };
     let offsetMs = 0;
+    // A copy may be older than it should be, by a clock that was wrong.
+    const isOlder = writtenAtMs < startedAtMs;
+    const latestMs = isOlder ? MAX_OFFSET_MS : writtenAtMs - startedAtMs + MAX_CLOCK_STEP_MS;
     while (window.have(1)) {
       const recordBytes = window.wholeRecord();
       if (recordBytes === 0) {
@@ -241,7 +245,7 @@ export class JournalReader {
         this.#skippedBytes += window.position - from;
         continue;
       }
-      offsetMs = window.offsetMs(recordBytes, offsetMs);
+      offsetMs = window.offsetMs(recordBytes, offsetMs, latestMs);
       result.rtcp = window.isRtcp();
       result.arrivalMs = startedAtMs + offsetMs;
       result.packet = window.packet(recordBytes);
@@ -264,6 +268,9 @@ export class JournalReader {
 }
 
 const NOTHING = new Uint8Array();
+
+/** Arrival times are of a clock that never jumps, those of files are not. */
+const MAX_CLOCK_STEP_MS = 600_000;
 
 /** Undefined if `bytes` do not begin with a whole one. */
 function decodeHeader(bytes: Buffer): { header: JournalHeader; bytes: number } | undefined {

@@ -50,7 +50,7 @@ export async function writeAudio(
       ? linearBlock(blockSamples, channels)
       : g711Block(blockSamples, channels, silence);
   const open: OpenTrack[] = tracks.map((track) => ({ ...track, next: undefined, begun: [] }));
-  const wav = new WavWriter(path, format);
+  const wav = new WavWriter(path, format, length * frameBytes(format));
   try {
     for (const track of open) await advance(track);
     for (let from = 0; from < length; from += sampleRate) {

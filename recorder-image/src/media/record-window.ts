@@ -80,9 +80,11 @@ export class RecordWindow {
   /**
    * The next record's time offset. Time only grows: one that its neighbours contradict is spoiled, and theirs counts.
    * @param before that of the record before
+   * @param latest that any record can have
    */
-  offsetMs(recordBytes: number, before: number): number {
+  offsetMs(recordBytes: number, before: number, latest: number): number {
     const own = this.#uint32At(this.#start + 4);
+    if (own > latest) return before;
     const hasNext = this.have(recordBytes + RECORD_HEADER_BYTES);
     const next = this.#start + recordBytes;
     if (!hasNext || this.#recordBytesAt(next) === 0) return own;

@@ -11,12 +11,16 @@ const VERSION_BITS = 0x80;
 const WORD = 4;
 const BLOCK_BYTES = 24;
 
-/** `ntpMiddle`: the middle 32 bits of its NTP timestamp, which receiver reports repeat. */
+/**
+ * `ntpMiddle`: the middle 32 bits of its NTP timestamp, which receiver reports repeat. `ntpSeconds`: all of it, since
+ * 1900; 0 from a sender without a clock. `rtpTimestamp`: of the same instant.
+ */
 export type RtcpItem =
-  | { type: 'sender-report'; ssrc: number; ntpMiddle: number }
+  | { type: 'sender-report'; ssrc: number; ntpMiddle: number; ntpSeconds: number; rtpTimestamp: number }
+  | { type: 'cname'; ssrc: number; cname: string }
   | { type: 'bye'; ssrc: number };
 
-/** The sender reports and the BYEs of a compound packet, up to where it is no longer well formed. Never throws. */
+/** What a compound packet says of the above, up to where it is no longer well formed. Never throws. */
 export function* readRtcp(packet: Uint8Array): Generator<RtcpItem, void, void> {
   const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
   for (let at = 0; at + WORD <= packet.length; ) {
@@ -24,12 +28,37 @@ export function* readRtcp(packet: Uint8Array): Generator<RtcpItem, void, void> {
     const end = at + WORD * (view.getUint16(at + 2) + 1);
     if ((first & 0xc0) !== VERSION_BITS || end > packet.length) return;
     const type = view.getUint8(at + 1);
-    if (type === SENDER_REPORT && end - at >= 16)
-      yield { type: 'sender-report', ssrc: view.getUint32(at + 4), ntpMiddle: view.getUint32(at + 10) };
+    if (type === SENDER_REPORT && end - at >= 20)
+      yield {
+        type: 'sender-report',
+        ssrc: view.getUint32(at + 4),
+        ntpMiddle: view.getUint32(at + 10),
+        ntpSeconds: view.getUint32(at + 8) + view.getUint32(at + 12) / 2 ** 32,
+        rtpTimestamp: view.getUint32(at + 16),
+      };
+    if (type === SOURCE_DESCRIPTION) yield* readNames(packet.subarray(at, end), first & 0x1f);
     if (type === BYE)
       for (let source = 1; source <= (first & 0x1f) && at + WORD * (source + 1) <= end; source++)
         yield { type: 'bye', ssrc: view.getUint32(at + WORD * source) };
     at = end;
+  }
+}
+
+/** RFC 3550 6.5: chunks of an SSRC and its items, ended by a zero byte and filled up to a word. */
+function* readNames(packet: Uint8Array, chunks: number): Generator<RtcpItem, void, void> {
+  const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
+  let at = WORD;
+  for (let chunk = 0; chunk < chunks && at + WORD < packet.length; chunk++) {
+    const ssrc = view.getUint32(at);
+    at += WORD;
+    while (at + 2 <= packet.length && packet[at] !== 0) {
+      const end = at + 2 + (packet[at + 1] as number);
+      if (end > packet.length) return;
+      if (packet[at] === CNAME)
+        yield { type: 'cname', ssrc, cname: Buffer.from(packet.subarray(at + 2, end)).toString('latin1') };
+      at = end;
+    }
+    at += WORD - (at % WORD);
   }
 }
 

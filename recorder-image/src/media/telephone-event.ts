@@ -13,6 +13,11 @@ export interface DtmfDigit {
 const DIGITS = '0123456789*#ABCD';
 const MASK = '*';
 
+/** So many are told; nobody presses more, and a stream of nothing else must not use the memory up. */
+export const MAX_DIGITS = 10_000;
+/** Late packets belong to one of the last. */
+const REMEMBERED_SEGMENTS = 64;
+
 const PAYLOAD_BYTES = 4;
 const END_BIT = 0x80;
 
@@ -80,15 +85,17 @@ export class TelephoneEvents {
       last.key.code === code &&
       last.timestamp + last.duration === timestamp;
     const key = continues ? last.key : { code, position, duration: 0 };
-    if (!continues) this.#keys.push(key);
+    if (!continues && this.#keys.length < MAX_DIGITS) this.#keys.push(key);
     const segment = { key, ssrc, timestamp, duration: 0, ended: false, earlier: key.duration };
     this.#segments.set(id, segment);
+    const [oldest] = this.#segments.keys();
+    if (oldest !== undefined && this.#segments.size > REMEMBERED_SEGMENTS) this.#segments.delete(oldest);
     this.#last = segment;
     return segment;
   }
 
   /**
-   * The digits in the order of time.
+   * The digits in the order of time, the first `MAX_DIGITS`.
    * @param start position of sample 0, in ticks
    * @param mask tell when a key was pressed, and not which. Tones that are heard in the audio itself stay there.
    */

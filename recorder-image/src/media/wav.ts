@@ -1,4 +1,7 @@
-/** Writing RIFF/WAVE files (Microsoft's "Multimedia Programming Interface and Data Specifications 1.0"). */
+/**
+ * Writing RIFF/WAVE files (Microsoft's "Multimedia Programming Interface and Data Specifications 1.0"), and RF64 (EBU
+ * Tech 3306) past 4 GiB.
+ */
 import { closeSync, openSync, writeSync } from 'node:fs';
 
 /** As in the manifest. */
@@ -17,40 +20,42 @@ const ENCODINGS: Readonly<Record<WavEncoding, { formatTag: number; bytesPerSampl
   pcmu: { formatTag: 7, bytesPerSample: 1 },
 };
 
-/** The length field of RIFF has 32 bits and counts what follows it: the rest of the header, the data and its padding. */
+/** The length fields of RIFF have 32 bits; that of the file counts what follows it: header, data and padding. */
 const MAX_RIFF_BYTES = 0xffff_ffff;
-
-export class WavTooLargeError extends Error {
-  readonly dataBytes: number;
-
-  constructor(dataBytes: number) {
-    super(`${dataBytes} bytes of audio do not fit into a WAV file, which ends at 4 GiB`);
-    this.name = 'WavTooLargeError';
-    this.dataBytes = dataBytes;
-  }
-}
+/** In those fields of RF64: see `ds64`. */
+const SEE_DS64 = 0xffff_ffff;
+const DS64_BYTES = 28;
 
 /** Bytes of one sample on all channels. */
 export const frameBytes = ({ encoding, channels }: WavFormat): number =>
   ENCODINGS[encoding].bytesPerSample * channels;
 
 /** Formats other than PCM carry the extension size in `fmt ` and a `fact` chunk. */
-const headerBytes = ({ encoding }: WavFormat): number => (encoding === 'pcm16' ? 44 : 58);
+const riffHeaderBytes = ({ encoding }: WavFormat): number => (encoding === 'pcm16' ? 44 : 58);
 
-/** @throws WavTooLargeError if so much audio does not fit into one file */
-export function assertWavFits(format: WavFormat, dataBytes: number): void {
-  if (headerBytes(format) - 8 + dataBytes + (dataBytes % 2) > MAX_RIFF_BYTES)
-    throw new WavTooLargeError(dataBytes);
-}
+const padded = (bytes: number): number => bytes + (bytes % 2);
 
+/** RIFF; for more than its lengths can tell RF64, which has them in a `ds64` chunk (EBU Tech 3306). */
 function encodeHeader(format: WavFormat, dataBytes: number): Buffer {
   const { encoding, channels, sampleRate } = format;
   const { formatTag, bytesPerSample } = ENCODINGS[encoding];
   const isPcm = encoding === 'pcm16';
-  const header = Buffer.alloc(headerBytes(format));
-  let at = header.write('RIFF', 'latin1');
-  at = header.writeUInt32LE(header.length - 8 + dataBytes + (dataBytes % 2), at);
-  at += header.write('WAVEfmt ', at, 'latin1');
+  const isLong = riffHeaderBytes(format) - 8 + padded(dataBytes) > MAX_RIFF_BYTES;
+  const header = Buffer.alloc(riffHeaderBytes(format) + (isLong ? 8 + DS64_BYTES : 0));
+  const fileBytes = header.length - 8 + padded(dataBytes);
+  const frames = dataBytes / frameBytes(format);
+  let at = header.write(isLong ? 'RF64' : 'RIFF', 'latin1');
+  at = header.writeUInt32LE(isLong ? SEE_DS64 : fileBytes, at);
+  at += header.write('WAVE', at, 'latin1');
+  if (isLong) {
+    at += header.write('ds64', at, 'latin1');
+    at = header.writeUInt32LE(DS64_BYTES, at);
+    at = header.writeBigUInt64LE(BigInt(fileBytes), at);
+    at = header.writeBigUInt64LE(BigInt(dataBytes), at);
+    at = header.writeBigUInt64LE(BigInt(frames), at);
+    at = header.writeUInt32LE(0, at); // lengths of other chunks
+  }
+  at += header.write('fmt ', at, 'latin1');
   at = header.writeUInt32LE(isPcm ? 16 : 18, at);
   at = header.writeUInt16LE(formatTag, at);
   at = header.writeUInt16LE(channels, at);
@@ -62,25 +67,29 @@ function encodeHeader(format: WavFormat, dataBytes: number): Buffer {
     at = header.writeUInt16LE(0, at);
     at += header.write('fact', at, 'latin1');
     at = header.writeUInt32LE(4, at);
-    at = header.writeUInt32LE(dataBytes / frameBytes(format), at);
+    at = header.writeUInt32LE(isLong ? SEE_DS64 : frames, at);
   }
   at += header.write('data', at, 'latin1');
-  header.writeUInt32LE(dataBytes, at);
+  header.writeUInt32LE(isLong ? SEE_DS64 : dataBytes, at);
   return header;
 }
 
-/** Writes one file from front to back. Its header tells the length only after `finish`. */
+/** Writes one file from front to back. */
 export class WavWriter {
-  readonly #format: WavFormat;
   readonly #descriptor: number;
-  #dataBytes = 0;
+  readonly #dataBytes: number;
+  #written = 0;
 
-  /** Creates or empties the file. @throws NodeJS.ErrnoException */
-  constructor(path: string, format: WavFormat) {
-    this.#format = format;
+  /**
+   * Creates or empties the file, and writes its header.
+   * @param dataBytes that will be written
+   * @throws NodeJS.ErrnoException
+   */
+  constructor(path: string, format: WavFormat, dataBytes: number) {
+    this.#dataBytes = dataBytes;
     this.#descriptor = openSync(path, 'w');
     try {
-      this.#write(encodeHeader(format, 0));
+      this.#write(encodeHeader(format, dataBytes));
     } catch (error) {
       this.close();
       throw error;
@@ -89,18 +98,18 @@ export class WavWriter {
 
   /**
    * Appends whole frames: samples of all channels side by side, 16-bit samples little-endian.
-   * @throws WavTooLargeError | NodeJS.ErrnoException
+   * @throws NodeJS.ErrnoException
    */
   write(frames: Uint8Array): void {
-    assertWavFits(this.#format, this.#dataBytes + frames.length);
     this.#write(frames);
-    this.#dataBytes += frames.length;
+    this.#written += frames.length;
   }
 
-  /** Completes the file: pads the data to an even length and writes the lengths into the header. */
+  /** Completes the file: pads the data to an even length. @throws Error if it is not what the header tells */
   finish(): void {
+    if (this.#written !== this.#dataBytes)
+      throw new Error(`${this.#written} bytes of audio were written, ${this.#dataBytes} are in the header`);
     if (this.#dataBytes % 2 === 1) this.#write(Uint8Array.of(0));
-    this.#write(encodeHeader(this.#format, this.#dataBytes), 0);
   }
 
   /** Closes the file, finished or not. */
@@ -108,11 +117,8 @@ export class WavWriter {
     closeSync(this.#descriptor);
   }
 
-  /** Writes at the end of what is written already, or at `position`. */
-  #write(bytes: Uint8Array, position?: number): void {
-    for (let written = 0; written < bytes.length; ) {
-      const at = position === undefined ? null : position + written;
-      written += writeSync(this.#descriptor, bytes, written, bytes.length - written, at);
-    }
+  #write(bytes: Uint8Array): void {
+    for (let written = 0; written < bytes.length; )
+      written += writeSync(this.#descriptor, bytes, written, bytes.length - written);
   }
 }

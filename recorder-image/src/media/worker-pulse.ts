@@ -37,10 +37,11 @@ export const packetsOf = (pulse: Pulse): number => Number(Atomics.load(pulse, FI
 /**
  * Whether a worker cannot keep up: it does not beat now, or has stalled or dropped packets not long ago.
  * @param maxStallMs how long packets may wait
+ * @param at nanoseconds of `process.hrtime.bigint()`
  */
-export function isOverloaded(pulse: Pulse, maxStallMs: number): boolean {
+export function isOverloaded(pulse: Pulse, maxStallMs: number, at = now()): boolean {
   const isOlder = (field: number, ageMs: number): boolean =>
-    now() - Atomics.load(pulse, field) > BigInt(ageMs) * MS;
+    at - Atomics.load(pulse, field) > BigInt(ageMs) * MS;
   const hasHappened = (field: number): boolean => Atomics.load(pulse, field) > 0n;
   return (
     (hasHappened(FIELDS.beatAt) && isOlder(FIELDS.beatAt, maxStallMs)) ||

@@ -186,10 +186,11 @@ export class Finisher {
   /** @returns undefined if it must be assembled first */
   async #upload(job: Job): Promise<Outcome | undefined> {
     const { directory } = job;
-    job.stage = 'assembly'; // as long as there is no manifest of which it is known that it can be used
     const manifest = await readDescribed(directory);
-    if (!manifest) return undefined;
-    job.stage = 'upload';
+    if (!manifest) {
+      job.stage = 'assembly';
+      return undefined;
+    }
     try {
       await storeRecording(directory, this.#dependencies.target, manifest);
     } catch (error) {

@@ -159,6 +159,7 @@ function toStream(
     ...(dropped > 0 && { droppedPackets: dropped }),
     duplicatePackets: stream.duplicatePackets,
     foreignPackets: counters?.foreignPackets ?? 0,
+    jitterMs: stream.jitterMs,
     unauthenticPackets: stream.unauthenticPackets + (counters?.unauthenticPackets ?? 0),
     firstPacketAt: isoTime(stream.firstPacketAt),
     lastPacketAt: isoTime(stream.lastPacketAt),

@@ -12,6 +12,9 @@ export const LOCK_FILE = 'lock';
 
 const SQLITE_BUSY = 5;
 
+/** A database that nobody refers to is closed by the garbage collector, and the lock is gone. */
+const held = new Set<DatabaseSync>();
+
 /** Another process works on the spool. */
 export class SpoolInUseError extends Error {
   constructor(directory: string) {
@@ -43,5 +46,11 @@ export function lockSpool(directory: string): SpoolLock {
     if (errcode === SQLITE_BUSY) throw new SpoolInUseError(directory);
     throw new Error(`spool ${directory} cannot be locked: ${path}: ${message}`, { cause: error });
   }
-  return { release: () => database.close() };
+  held.add(database);
+  return {
+    release() {
+      held.delete(database);
+      database.close();
+    },
+  };
 }

@@ -12,7 +12,7 @@ const WELL: LocalFacts = {
   mediaWorkers: 1,
   mediaOverloaded: false,
   freeRtpPortPairs: 2,
-  freeSpoolBytes: 64 * 1024 * 1024,
+  freeSpoolBytes: 64 * 1024 * 1024 + 1,
   spoolReserveBytes: 64 * 1024 * 1024,
   spoolIsFilling: false,
 };
@@ -37,7 +37,7 @@ describe('reasons against new calls', () => {
     ['media-workers-gone', { mediaWorkers: 0 }],
     ['media-overloaded', { mediaOverloaded: true }],
     ['rtp-ports-short', { freeRtpPortPairs: 1 }],
-    ['disk-full', { freeSpoolBytes: 64 * 1024 * 1024 - 1 }],
+    ['disk-full', { freeSpoolBytes: 64 * 1024 * 1024 }],
   ])('%s, which is a shortage', (reason, facts) => {
     expect(unhealthyReasons({ ...WELL, ...facts })).toEqual([reason]);
     expect(shortages({ ...WELL, ...facts })).toEqual([reason]);

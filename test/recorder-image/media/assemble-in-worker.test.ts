@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { type AssemblyJob, assembleInWorker } from '../../../recorder-image/src/media/assemble.ts';
 import { ASSEMBLY_THREADS } from '../../../recorder-image/src/media/assemble-in-worker.ts';
 import type { G711Codec } from '../../../recorder-image/src/media/g711.ts';
@@ -56,6 +56,11 @@ describe('assembleInWorker', () => {
     // Opening a pipe waits until its thread has opened it too.
     const held = pipes.map((name) => openSync(inDirectory(name), 'w'));
     expect(names.filter((name) => existsSync(inDirectory(`${name}.wav`)))).toEqual([]);
+    // A journal is read more than once; a pipe is not.
+    for (const name of pipes) {
+      writeFileSync(inDirectory('empty'), '');
+      renameSync(inDirectory('empty'), inDirectory(name));
+    }
     for (const pipe of held) closeSync(pipe);
     for (const { streams } of await Promise.all(slow))
       expect(streams[0]).toMatchObject({ packets: 0, truncatedJournal: true });

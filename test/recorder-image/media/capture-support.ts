@@ -3,17 +3,28 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { refreshDevelopmentAddon } from '../../../recorder-image/native/build.ts';
 import {
   type CaptureOptions,
   MediaCapture,
   type PortRange,
+  type ReceiverKind,
   type StreamCounters,
 } from '../../../recorder-image/src/media/capture.ts';
 
 export const LOOPBACK = '127.0.0.1';
 export const LOOPBACK_IPV6 = '::1';
 
-export function useCapture(loopback: string) {
+const noNative = refreshDevelopmentAddon();
+
+/** The same tests with each receiver; with the native one where it can be compiled. */
+export function withEachReceiver(tests: (receiver: ReceiverKind) => void): void {
+  describe('with node:dgram', () => tests('dgram'));
+  if (noNative === undefined) describe('with the native receiver', () => tests('native'));
+  else describe.skip(`with the native receiver: ${noNative}`, () => tests('native'));
+}
+
+export function useCapture(loopback: string, receiver: ReceiverKind) {
   const captures: MediaCapture[] = [];
   const sockets: Socket[] = [];
 
@@ -59,6 +70,7 @@ export function useCapture(loopback: string) {
       address: loopback,
       portRange: options.portRange ?? (await freeRange(4)),
       portRestMs: 0,
+      receiver,
       onWorkerExit: ({ error }) => {
         throw error;
       },

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { type Assembly, assemble } from '../../../recorder-image/src/media/assemble.ts';
 import type { G711Codec } from '../../../recorder-image/src/media/g711.ts';
 import { JournalReader, JournalWriter } from '../../../recorder-image/src/media/journal.ts';
@@ -248,6 +248,16 @@ describe('a spoiled part', () => {
       }
     },
   );
+
+  it('of a time of arrival does not make the call longer than its journal was written', () => {
+    const path = segment('1', talk({ seed: 1, packets: 30 }));
+    const file = readFileSync(path);
+    file.writeUInt8(0x80, HEADER_BYTES + 29 * RECORD_BYTES + 4);
+    writeFileSync(path, file);
+    utimesSync(path, EPOCH_MS / 1000 + 1, EPOCH_MS / 1000 + 1);
+    const times = Array.from(new JournalReader(path).packets(), ({ arrivalMs }) => arrivalMs - EPOCH_MS);
+    expect(times.slice(-2)).toEqual([560, 560]);
+  });
 
   it('does not take audio that looks like a record for one', () => {
     const sent = talk({ seed: 1, packets: 30 });

@@ -9,10 +9,29 @@ describe('readRtcp', () => {
       rtcpBye(7, 8),
     ]);
     expect([...readRtcp(compound)]).toEqual([
-      { type: 'sender-report', ssrc: 7, ntpMiddle: 0xaaaa_bbbb },
+      {
+        type: 'sender-report',
+        ssrc: 7,
+        ntpMiddle: 0xaaaa_bbbb,
+        ntpSeconds: 0xe1e2_aaaa + 0xbbbb / 0x1_0000,
+        rtpTimestamp: 0,
+      },
+      { type: 'cname', ssrc: 7, cname: 'a' },
       { type: 'bye', ssrc: 7 },
       { type: 'bye', ssrc: 8 },
     ]);
+  });
+
+  it('reads the names of all sources, whatever else is said of them', () => {
+    const name = Buffer.from([0, 0, 0, 7, 2, 1, 0x78, 1, 3, 0x61, 0x62, 0x63, 0, 0, 0, 0]);
+    const words = [...name, ...Buffer.from([0, 0, 0, 8, 1, 1, 0x64, 0])];
+    const packet = Buffer.concat([Buffer.from([0x82, 202, 0, words.length / 4]), Buffer.from(words)]);
+    expect([...readRtcp(packet)]).toEqual([
+      { type: 'cname', ssrc: 7, cname: 'abc' },
+      { type: 'cname', ssrc: 8, cname: 'd' },
+    ]);
+    packet.writeUInt8(200, 4 + 8); // a length that reaches beyond the packet
+    expect([...readRtcp(packet)]).toEqual([]);
   });
 
   it('reads up to where a packet is no longer well formed', () => {

@@ -1,18 +1,21 @@
 /** From the spool to S3, whatever the spool holds. */
 import {
   appendFileSync,
+  cpSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
   truncateSync,
+  watch,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import { finishRecording } from '../../../recorder-image/src/storage/finish.ts';
-import { Finisher } from '../../../recorder-image/src/storage/finisher.ts';
+import { Finisher, type Outcome } from '../../../recorder-image/src/storage/finisher.ts';
 import type { SessionEvent } from '../../../recorder-image/src/storage/session-record.ts';
 import type { UploadTarget } from '../../../recorder-image/src/storage/uploader.ts';
 import { sdpFixture } from '../../fixtures/load.ts';
@@ -20,6 +23,7 @@ import { EMULATOR_START_TIMEOUT_MS, startTestEmulator, type TestEmulator } from 
 import { LogLines } from '../../helpers/logs.ts';
 import { NO_ENDPOINT, REGION } from '../../helpers/recorder.ts';
 import { RecordingsBucket } from '../../helpers/recordings.ts';
+import { type S3Proxy, startS3Proxy } from '../../helpers/s3-proxy.ts';
 import { until } from '../../helpers/until.ts';
 import { EPOCH_MS, talk, writeJournal } from '../media/support.ts';
 import { AT, CLOSED, leaveRecording, useSpool } from './support.ts';
@@ -257,6 +261,48 @@ describe('a recording', () => {
     expect((await bucket.read(id)).manifest).toEqual(JSON.parse(described));
   });
 
+  it('whose file has changed on the disk is refused, and described anew', async () => {
+    const { id, directory } = await leaveRecording(used.spool);
+    const down = nowhere();
+    await expect(finishRecording(directory, { target: down, recorderVersion: VERSION })).rejects.toThrow();
+    down.s3.destroy();
+    appendFileSync(join(directory, 'audio.wav'), 'rubbish');
+    await expect(finish(directory)).rejects.toThrow('audio.wav has changed since its manifest was written');
+    await finish(directory);
+    expect((await bucket.read(id)).manifest.status).toBe('complete');
+  });
+
+  it('that is in S3 already, because a crash came before it left the spool, is the same again', async () => {
+    const { id, directory } = await leaveRecording(used.spool);
+    const down = nowhere();
+    await expect(finishRecording(directory, { target: down, recorderVersion: VERSION })).rejects.toThrow();
+    down.s3.destroy();
+    const left = join(used.spool.directory, 'left');
+    cpSync(directory, left, { recursive: true });
+    await finish(directory);
+    const { manifest } = await bucket.read(id);
+    cpSync(left, directory, { recursive: true });
+    await finish(directory);
+    expect((await bucket.read(id)).manifest).toEqual(manifest);
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  it('that was half removed when the power went is no recording any more', async () => {
+    const { directory } = await leaveRecording(used.spool);
+    const removed: string[] = [];
+    const watched = watch(used.spool.directory, (_event, name) => name && removed.push(name));
+    await finish(directory);
+    await until(() => removed.some((name) => name.startsWith(`${basename(directory)}.`)));
+    watched.close();
+    // What such a directory holds at any time of its removal:
+    const half = join(used.spool.directory, removed.find((name) => name.includes('.')) as string);
+    mkdirSync(half);
+    writeFileSync(join(half, 'session.jsonl'), '');
+    expect(await used.spool.entries()).toEqual([]);
+    await used.spool.sweep();
+    expect(readdirSync(used.spool.directory)).toEqual([]);
+  });
+
   it.each([
     ['of another version', '{"manifestVersion":99}'],
     ['that is no JSON', '{'],
@@ -340,6 +386,42 @@ describe('the finisher', () => {
     expect(existsSync(directory)).toBe(true);
   });
 
+  it('appends what the disk refused before it assembles, once', async () => {
+    const { id, directory } = await leaveRecording(used.spool, [{ type: 'answered', at: AT }]);
+    const down = nowhere();
+    const worker = finisher(down);
+    worker.add(directory, [CLOSED]);
+    await logs.find('recording not finished; it stays in the spool', { tries: 3 });
+    await worker.stop();
+    down.s3.destroy();
+    expect(readFileSync(join(directory, 'session.jsonl'), 'utf8').match(/"closed"/g)).toHaveLength(1);
+    const next = finisher();
+    next.add(directory);
+    await next.idle();
+    expect((await bucket.read(id)).manifest).toMatchObject({
+      status: 'complete',
+      session: { endedBy: 'bye' },
+    });
+  });
+
+  it('lets its tries spread', async () => {
+    const { directory } = await leaveRecording(used.spool);
+    const down = nowhere();
+    const randoms = [0, 0.5, 1];
+    const random = () => randoms.shift() ?? 1;
+    const worker = new Finisher({ target: down, recorderVersion: VERSION }, logs.logger(), {
+      firstMs: 8,
+      lastMs: 16,
+      random,
+    });
+    worker.add(directory);
+    await logs.find('recording not finished; it stays in the spool', { tries: 3 });
+    await worker.stop();
+    down.s3.destroy();
+    const waits = logs.lines.flatMap(({ retryMs }) => (retryMs === undefined ? [] : [retryMs]));
+    expect(waits.slice(0, 3)).toEqual([4, 12, 16]);
+  });
+
   it('waits longer with every try', async () => {
     const { directory } = await leaveRecording(used.spool);
     const down = nowhere();
@@ -350,6 +432,103 @@ describe('the finisher', () => {
     down.s3.destroy();
     const waits = logs.lines.flatMap(({ retryMs }) => (retryMs === undefined ? [] : [retryMs]));
     expect(waits.slice(0, 4)).toEqual([5, 10, 20, 20]);
+  });
+});
+
+describe('an S3 that is bad', () => {
+  let proxy: S3Proxy;
+  let logs: LogLines;
+  const clients: S3Client[] = [];
+  const workers: Finisher[] = [];
+  beforeEach(async () => {
+    proxy = await startS3Proxy(emulator);
+    logs = new LogLines();
+  });
+  afterEach(async () => {
+    proxy.fault = () => undefined;
+    await Promise.all(workers.splice(0).map((worker) => worker.stop()));
+    for (const client of clients.splice(0)) client.destroy();
+    await proxy.close();
+  });
+
+  const finisher = (stallMs: number, onOutcome?: (outcome: Outcome) => void) => {
+    const s3 = proxy.client({ stallMs });
+    clients.push(s3);
+    const to = { s3, bucket: bucket.name };
+    const delays = { firstMs: 5, lastMs: 20 };
+    const worker = new Finisher({ target: to, recorderVersion: VERSION }, logs.logger(), delays, onOutcome);
+    workers.push(worker);
+    return worker;
+  };
+
+  it('that hangs over some recordings does not keep it from the others', async () => {
+    const hanging = await Promise.all(Array.from({ length: 10 }, () => leaveRecording(used.spool)));
+    const good = await leaveRecording(used.spool);
+    proxy.fault = ({ path }) => (hanging.some(({ id }) => path.includes(id)) ? { hang: true } : undefined);
+    const worker = finisher(200);
+    for (const { directory } of [...hanging, good]) worker.add(directory);
+    await logs.find('recording is in S3', { recordingId: good.id });
+    proxy.fault = () => undefined;
+    await worker.idle();
+    for (const { id } of hanging) expect((await bucket.read(id)).manifest.status).toBe('complete');
+  });
+
+  it('that hangs over everything does not keep calls that have ended from being assembled', async () => {
+    const left = await Promise.all(Array.from({ length: 13 }, () => leaveRecording(used.spool)));
+    proxy.fault = () => ({ hang: true });
+    const worker = finisher(60_000);
+    for (const { directory } of left) worker.add(directory);
+    await until(() => left.every(({ directory }) => existsSync(join(directory, 'manifest.json'))));
+    expect(proxy.seen.length).toBeLessThan(left.length); // there is a limit
+    expect(worker.counters).toEqual({ finished: 0, failedTries: 0, pending: 13 });
+    for (const client of clients.splice(0)) client.destroy();
+  });
+
+  it.each([500, 503, 403])('that answers %d gets all when it is well again', async (status) => {
+    const { id, directory } = await leaveRecording(used.spool);
+    proxy.fault = () => ({ refuseWith: status });
+    const worker = finisher(5_000);
+    worker.add(directory);
+    await logs.find('recording not finished; it stays in the spool', { tries: 3 });
+    proxy.fault = () => undefined;
+    await worker.idle();
+    expect((await bucket.read(id)).manifest.status).toBe('complete');
+  });
+
+  it('gets no more audio made than it takes while room is short, of small recordings first', async () => {
+    const sizes = [400, 100, 300, 200, 500];
+    const left = await Promise.all(
+      sizes.map((packets) => leaveRecording(used.spool, [{ type: 'answered', at: AT }, CLOSED], packets)),
+    );
+    proxy.fault = () => ({ refuseWith: 503 });
+    const stored: string[] = [];
+    const worker = finisher(5_000, (outcome) => {
+      if (outcome.kind === 'stored') stored.push(outcome.directory);
+    });
+    worker.economise(true);
+    for (const { directory } of left) worker.add(directory);
+    const described = () => left.filter(({ directory }) => existsSync(join(directory, 'manifest.json')));
+    await until(() => described().length === 2);
+    await logs.find('recording not finished; it stays in the spool', { tries: 3 });
+    // The first is taken before any size is known.
+    expect(described()).toEqual([left[0], left[1]]);
+    proxy.fault = () => undefined;
+    await worker.idle();
+    expect(stored.slice(2)).toEqual([left[3], left[2], left[4]].map((recording) => recording?.directory));
+  });
+
+  it('that takes nothing holds back the audio of the others only while room is short', async () => {
+    const left = await Promise.all(Array.from({ length: 4 }, () => leaveRecording(used.spool)));
+    proxy.fault = () => ({ refuseWith: 503 });
+    const worker = finisher(5_000);
+    worker.economise(true);
+    for (const { directory } of left) worker.add(directory);
+    const described = () => left.filter(({ directory }) => existsSync(join(directory, 'manifest.json')));
+    await until(() => described().length === 2);
+    worker.economise(false);
+    await until(() => described().length === 4);
+    proxy.fault = () => undefined;
+    await worker.idle();
   });
 });
 

@@ -277,6 +277,26 @@ describe('a recording with a large file', () => {
     );
   });
 
+  it('gets there through a line that is slower than its patience, as long as it carries something', async () => {
+    const { manifest, upload } = recording(16 * MIB);
+    const stallMs = 2_000;
+    const s3 = proxy.client({ stallMs });
+    clients.push(s3);
+    proxy.fault = ({ path }) => (path.endsWith('audio.wav') ? { bytesPerTick: 52 * KIB } : undefined);
+    const startedAt = performance.now();
+    await upload({ s3, bucket: bucket.name });
+    expect(performance.now() - startedAt).toBeGreaterThan(2 * stallMs);
+    await bucket.read(manifest.recordingId);
+  });
+
+  it('is given up where the line carries nothing', async () => {
+    const { upload } = recording(16 * MIB);
+    const s3 = proxy.client({ stallMs: 200 });
+    clients.push(s3);
+    proxy.fault = () => ({ hang: true });
+    await expect(upload({ s3, bucket: bucket.name })).rejects.toThrow('timed out after 200 ms of inactivity');
+  });
+
   it.each([
     ['large', 4 * 256 * KIB + 1000],
     ['small', 1000],

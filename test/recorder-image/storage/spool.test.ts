@@ -1,11 +1,14 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { ulid } from 'ulid';
 import {
   eventsOf,
   readSessionRecord,
   SessionRecordError,
 } from '../../../recorder-image/src/storage/session-record.ts';
-import { AT, openedEvent, useSpool } from './support.ts';
+import { appendEvents, recordedAt, setAside } from '../../../recorder-image/src/storage/spool.ts';
+import { EPOCH_MS } from '../media/support.ts';
+import { AT, CLOSED, openedEvent, useSpool } from './support.ts';
 
 const used = useSpool();
 
@@ -65,6 +68,39 @@ it('lists recordings, oldest first, and nothing else', async () => {
   for (const id of ids) await (await used.spool.begin(openedEvent(id))).close();
   writeFileSync(join(used.spool.directory, 'lost+found'), '');
   expect(await used.spool.entries()).toEqual(ids.sort().map((id) => join(used.spool.directory, id)));
+});
+
+it('lists what nobody can finish apart from it', async () => {
+  expect(await used.spool.unusable()).toEqual([]);
+  const entry = await used.spool.begin(openedEvent());
+  await entry.close();
+  const aside = await setAside(entry.directory);
+  expect(await used.spool.unusable()).toEqual([aside]);
+  expect(await used.spool.entries()).toEqual([]);
+  expect((await readSessionRecord(aside)).opened.recordingId).toBe(basename(entry.directory));
+});
+
+it('knows from its name when a recording began', () => {
+  expect(recordedAt(`/spool/${ulid(EPOCH_MS)}`)).toBe(EPOCH_MS);
+});
+
+describe('events of a recording that has ended', () => {
+  it('are appended to its record', async () => {
+    const entry = await used.spool.begin(openedEvent());
+    await entry.close();
+    await appendEvents(entry.directory, [{ type: 'answered', at: AT }, CLOSED]);
+    await appendEvents(entry.directory, []);
+    const { events } = await readSessionRecord(entry.directory);
+    expect(events.slice(1)).toEqual([{ type: 'answered', at: AT }, CLOSED]);
+  });
+
+  it('make no record where there is none', async () => {
+    const entry = await used.spool.begin(openedEvent());
+    await entry.close();
+    rmSync(join(entry.directory, 'session.jsonl'));
+    await appendEvents(entry.directory, [CLOSED]);
+    expect(readdirSync(entry.directory)).toEqual([]);
+  });
 });
 
 describe('a session record', () => {

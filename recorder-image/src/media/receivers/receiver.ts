@@ -12,6 +12,16 @@ import type { SystemError } from '../system-error.ts';
  */
 export const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 
+/**
+ * What to do about buffers that are smaller than asked; nothing if they are not.
+ * @param booked receive buffer of a socket, as the kernel books it
+ */
+export const bufferWarning = (booked: number): string | undefined =>
+  booked >= 2 * RECEIVE_BUFFER_BYTES
+    ? undefined
+    : `the kernel grants receive buffers of ${booked / 2} bytes, ${RECEIVE_BUFFER_BYTES} are wanted: ` +
+      `sysctl -w net.core.rmem_max=${RECEIVE_BUFFER_BYTES}`;
+
 /** Where a datagram came from. IPv6 addresses may carry a zone. */
 export interface Remote {
   readonly address: string;

@@ -1,0 +1,42 @@
+/** What the image runs: the bundle, away from the sources and from `node_modules`. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { refreshDevelopmentAddon } from '../../recorder-image/native/build.ts';
+import { type RecorderProcess, startRecorderProcess } from '../helpers/recorder.ts';
+
+const BUILD = join(import.meta.dirname, '../../recorder-image/build.ts');
+
+let directory: string;
+let recorder: RecorderProcess | undefined;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'siprec-bundle-'));
+  execFileSync(process.execPath, [BUILD, directory], { stdio: 'pipe' });
+});
+afterEach(() => recorder?.stop());
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const receiverOf = ({ logs }: RecorderProcess) => logs.lines.find(({ msg }) => msg === 'media receiver');
+
+describe('the bundle', () => {
+  it('starts, and receives with the addon that was compiled beside it', async () => {
+    recorder = await startRecorderProcess({ main: join(directory, 'main.mjs') });
+    const isCompiled = refreshDevelopmentAddon() === undefined;
+    expect(existsSync(join(directory, 'receive.node'))).toBe(isCompiled);
+    expect(receiverOf(recorder)).toMatchObject(
+      isCompiled
+        ? { receiver: 'native', why: 'the compiled addon is there' }
+        : { receiver: 'dgram', why: expect.stringContaining('cannot be loaded') },
+    );
+  });
+
+  it('does without the addon', async () => {
+    rmSync(join(directory, 'receive.node'), { force: true });
+    recorder = await startRecorderProcess({ main: join(directory, 'main.mjs') });
+    expect(receiverOf(recorder)).toMatchObject({
+      receiver: 'dgram',
+      why: expect.stringContaining('receive.node'),
+    });
+  });
+});

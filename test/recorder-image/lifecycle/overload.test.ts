@@ -1,0 +1,81 @@
+/** A disk that becomes slow: the recorder refuses new calls before those that it has lose a packet. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { JournalReader } from '../../../recorder-image/src/media/journal.ts';
+import { eventsOf, readSessionRecord } from '../../../recorder-image/src/storage/session-record.ts';
+import { type RecorderProcess, startRecorderProcess } from '../../helpers/recorder.ts';
+import { finalOf, Src } from '../../helpers/src.ts';
+import { until } from '../../helpers/until.ts';
+
+const SHIM = join(import.meta.dirname, '../../helpers/slow-disk.c');
+const hasCompiler = spawnSync('cc', ['--version']).error === undefined;
+
+let directory: string;
+let recorder: RecorderProcess;
+let src: Src;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'siprec-overload-'));
+});
+afterEach(async () => {
+  await src.close();
+  await recorder.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const slowSwitch = () => join(directory, 'slow');
+
+async function start(): Promise<void> {
+  const shim = join(directory, 'slow-disk.so');
+  execFileSync('cc', ['-O2', '-shared', '-fPIC', '-o', shim, SHIM]);
+  recorder = await startRecorderProcess({
+    spool: join(directory, 'spool'),
+    variables: {
+      SIPREC_MAX_STALL_MS: '500',
+      LD_PRELOAD: shim,
+      SLOW_DISK_SWITCH: slowSwitch(),
+      SLOW_DISK_FILES: '.rtpdump',
+      SLOW_DISK_MS: '600',
+    },
+  });
+  src = await Src.start(recorder.sipServer.sipPort);
+}
+
+const packetsIn = (journal: string): number =>
+  [...new JournalReader(journal).packets()].filter(({ rtcp }) => !rtcp).length;
+
+(hasCompiler ? it : it.skip)('503 while the disk is slow, and no packet is lost', async () => {
+  await start();
+  const call = await src.call();
+  expect((await call.start()).status).toBe(200);
+  expect((await recorder.health('/healthz')).status).toBe(200);
+  let spoken = 0;
+  const speak = async () => {
+    await call.speak(10);
+    spoken += 10;
+  };
+  writeFileSync(slowSwitch(), '');
+  await until(async () => {
+    await speak();
+    const { status, body } = await recorder.health('/healthz');
+    return status === 503 && (body.reasons as string[]).includes('media-overloaded');
+  });
+  const refused = await src.call();
+  expect(await finalOf(refused.send(refused.invite()))).toMatchObject({ status: 503 });
+  await speak();
+  rmSync(slowSwitch());
+  // Some seconds later it takes calls again, by itself.
+  await until(async () => (await recorder.health('/healthz')).status === 200);
+  await speak();
+  await call.bye();
+  const { recordingId } = await recorder.logs.find('recording ended');
+
+  const folder = join(directory, 'spool', recordingId as string);
+  const [closed] = eventsOf(await readSessionRecord(folder), 'closed');
+  const counters = Object.values(closed?.counters ?? {});
+  expect(counters).toHaveLength(2);
+  for (const one of counters) expect(one).toEqual({ foreignPackets: 0, malformedPackets: 0 });
+  const journals = readdirSync(folder).filter((name) => name.endsWith('.rtpdump'));
+  expect(journals.map((name) => packetsIn(join(folder, name)))).toEqual([spoken, spoken]);
+});
