@@ -10,10 +10,16 @@ import { CreateBucketCommand, type S3Client } from '@aws-sdk/client-s3';
 import { parse } from 'sdp-transform';
 import type { RecorderVariables } from '../../core/recorder-environment.ts';
 import type { Child } from '../../local/cloud/child.ts';
-import { claimPorts, type SlotPortPlan } from '../../local/cloud/ports.ts';
+import type { PortRange } from '../../local/cloud/ports.ts';
 import { findDrachtio, startSipServerChild } from '../../local/cloud/sip-server-child.ts';
 import type { TestEmulator } from '../helpers/emulator.ts';
-import { REGION, type RecorderProcess, SECRET, startRecorderProcess } from '../helpers/recorder.ts';
+import {
+  freePortRange,
+  REGION,
+  type RecorderProcess,
+  SECRET,
+  startRecorderProcess,
+} from '../helpers/recorder.ts';
 import { finalOf, Src, type SrcCall } from '../helpers/src.ts';
 import { manifestKeys } from './bucket.ts';
 import { RtpSource } from './rtp-source.ts';
@@ -22,6 +28,8 @@ import { S3Link } from './s3-link.ts';
 const SLOT = 'drill';
 /** Of a spool's owner. */
 const LOCK = 'lock';
+/** Above those of other tests, which look for free ones by taking hundreds for a moment. */
+const FIRST_PORT = 21_000;
 const PORT_TRIES = 3;
 /** INVITEs under way at the same time. */
 const PLACING_AT_ONCE = 16;
@@ -106,7 +114,7 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
     const link = await S3Link.start(emulator.endpoint);
     closers.push(() => link.close());
     let sipServers = 0;
-    const sipServerAt = (ports: SlotPortPlan) =>
+    const sipServerAt = (ports: Ports) =>
       startSipServerChild(findDrachtio(process.env), {
         name: SLOT,
         sipPort: ports.sip,
@@ -116,8 +124,7 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
         logFile: join(directory, `sip-server-${++sipServers}.log`),
         signal,
       });
-    let { ports, sipServer, release } = await startFirst(sipServerAt, signal);
-    closers.push(release);
+    let { ports, sipServer } = await startFirst(options.calls, sipServerAt, signal);
     closers.push(() => end(sipServer));
 
     const src = await Src.start(ports.sip);
@@ -249,15 +256,25 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
 export const recordingsIn = (spool: string): string[] =>
   readdirSync(spool).filter((name) => /^[0-9A-HJKMNP-TV-Z]{26}$/.test(name));
 
+interface Ports {
+  /** UDP and TCP. */
+  sip: number;
+  sipAdmin: number;
+  rtp: PortRange;
+}
+
 /** Ports of the drill's own, and the SIP server on them. Other programs may be faster: then other ports. */
-async function startFirst(startAt: (ports: SlotPortPlan) => Promise<Child<true>>, signal: AbortSignal) {
+async function startFirst(
+  calls: number,
+  startAt: (ports: Ports) => Promise<Child<true>>,
+  signal: AbortSignal,
+): Promise<{ ports: Ports; sipServer: Child<true> }> {
   for (let triesLeft = PORT_TRIES; ; triesLeft--) {
-    const { plan, release } = await claimPorts([SLOT]);
-    const ports = plan.slots.get(SLOT) as SlotPortPlan;
+    const { min: sip, max: sipAdmin } = await freePortRange(1, FIRST_PORT);
+    const ports = { sip, sipAdmin, rtp: await freePortRange(2 * (calls + SPARE_CALLS), FIRST_PORT) };
     try {
-      return { ports, release, sipServer: await startAt(ports) };
+      return { ports, sipServer: await startAt(ports) };
     } catch (error) {
-      await release();
       if (triesLeft === 1 || signal.aborted) throw error;
     }
   }
