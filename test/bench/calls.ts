@@ -53,7 +53,7 @@ interface Figures {
 }
 
 /** Nearest rank; 0 of nothing. */
-export function percentile(sorted: readonly number[], percent: number): number {
+function percentile(sorted: readonly number[], percent: number): number {
   return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? 0;
 }
 
