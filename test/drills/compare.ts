@@ -9,7 +9,7 @@ const ROUNDING_MS = 0.125;
 export interface Comparison {
   /** Packets. */
   sent: number;
-  /** Numbers of the packets of which anything is missing, in order. */
+  /** Numbers of the packets that are missing, all or in part, in order. */
   missing: number[];
   /** Milliseconds of audio that are there, and are not what was sent. */
   differingMs: number;
@@ -59,7 +59,7 @@ export function compare(channel: Buffer, stream: number, sent: number, gaps: rea
     const different = differenceIn(channel, at, payload);
     differing += different;
     if (different > 0 && at >= 0 && isStranger(channel, at, stream)) result.strangerMs += PACKET_MS;
-    if (different < PAYLOAD_BYTES) result.missing.push(packet);
+    if (different === 0) result.missing.push(packet);
   }
   // Before the first packet and after the last nobody spoke.
   differing += heardBytes(channel.subarray(0, Math.max(0, origin)));
@@ -69,14 +69,26 @@ export function compare(channel: Buffer, stream: number, sent: number, gaps: rea
   return result;
 }
 
-/** Where packet 0 belongs, by the first packet of the stream that is whole; negative if it is before the file. */
+/** So many packets that agree are believed. */
+const VOTES = 5;
+
+/**
+ * Where packet 0 belongs, as most packets of the stream say that are whole; negative if that is before the file. One alone
+ * may have been led astray.
+ */
 function originOf(channel: Buffer, stream: number): number | undefined {
+  const votes = new Map<number, number>();
   for (let at = 0; at + PAYLOAD_BYTES <= channel.length; at++) {
     if (channel[at] === SILENCE) continue;
     const name = voiceAt(channel, at);
-    if (name?.stream === stream) return at - name.packet * PAYLOAD_BYTES;
+    if (name?.stream !== stream) continue;
+    const origin = at - name.packet * PAYLOAD_BYTES;
+    votes.set(origin, (votes.get(origin) ?? 0) + 1);
+    if (votes.get(origin) === VOTES) return origin;
+    at += PAYLOAD_BYTES - 1;
   }
-  return undefined;
+  const [best] = [...votes].sort(([, one], [, other]) => other - one);
+  return best?.[0];
 }
 
 /** Bytes of a packet's place that hold neither the packet nor silence. */

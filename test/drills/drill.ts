@@ -87,24 +87,6 @@ export async function runDrill(
   options: DrillOptions,
   signal: AbortSignal,
 ): Promise<DrillReport> {
-  const stage = await startStage(emulator, {
-    name: drill.name,
-    calls: options.calls,
-    signal,
-    variables: drill.variables?.(options) ?? {},
-  });
-  let passed = false;
-  try {
-    const report = await judge(drill, stage, options);
-    passed = report.result.passed;
-    if (!passed) report.failures.push(`logs and spool are kept in ${stage.directory}`);
-    return report;
-  } finally {
-    await stage.dispose(!passed && !signal.aborted);
-  }
-}
-
-async function judge(drill: Drill, stage: Stage, options: DrillOptions): Promise<DrillReport> {
   const result: DrillResult = {
     drill: drill.name,
     passed: false,
@@ -113,28 +95,46 @@ async function judge(drill: Drill, stage: Stage, options: DrillOptions): Promise
     maxMsMissing: 0,
     recoverySeconds: 0,
   };
+  let stage: Stage | undefined;
   try {
-    const outcome = await inTime(drill.play(stage, options), options.talkMs + LONGEST_MS, stage.signal);
-    options.log('comparing what is in S3 with what was sent');
-    const verdicts = await verify(stage, outcome);
-    const failures = [...outcome.failures, ...verdicts.failures];
-    const streams = verdicts.calls.flatMap((call: CallVerdict) => call.streams);
-    return {
-      result: {
-        ...result,
-        passed: failures.length === 0,
-        calls: verdicts.calls.length,
-        manifests: verdicts.manifests,
-        maxMsMissing: Math.round(Math.max(0, ...streams.map(({ excessMs }) => excessMs))),
-        recoverySeconds: Math.round(outcome.recoverySeconds * 10) / 10,
-      },
-      failures,
-      losses: describeLosses(streams, outcome.figures ?? {}),
-    };
+    stage = await startStage(emulator, {
+      name: drill.name,
+      calls: options.calls,
+      signal,
+      variables: drill.variables?.(options) ?? {},
+    });
+    const report = await judge(drill, stage, options);
+    Object.assign(result, report.result);
+    return report;
   } catch (error) {
-    stage.signal.throwIfAborted();
-    return { result, failures: [(error as Error).stack ?? String(error)], losses: '' };
+    signal.throwIfAborted();
+    const kept = stage ? [`logs and spool are kept in ${stage.directory}`] : [];
+    return { result, failures: [(error as Error).stack ?? String(error), ...kept], losses: '' };
+  } finally {
+    await stage?.dispose(!result.passed && !signal.aborted);
   }
+}
+
+async function judge(drill: Drill, stage: Stage, options: DrillOptions): Promise<DrillReport> {
+  const outcome = await inTime(drill.play(stage, options), options.talkMs + LONGEST_MS, stage.signal);
+  options.log('comparing what is in S3 with what was sent');
+  const verdicts = await verify(stage, outcome);
+  const failures = [...outcome.failures, ...verdicts.failures];
+  const streams = verdicts.calls.flatMap((call: CallVerdict) => call.streams);
+  const passed = failures.length === 0;
+  if (!passed) failures.push(`logs, and what shows it, are kept in ${stage.directory}`);
+  return {
+    result: {
+      drill: drill.name,
+      passed,
+      calls: verdicts.calls.length,
+      manifests: verdicts.manifests,
+      maxMsMissing: Math.round(Math.max(0, ...streams.map(({ excessMs }) => excessMs))),
+      recoverySeconds: Math.round(outcome.recoverySeconds * 10) / 10,
+    },
+    failures,
+    losses: describeLosses(streams, outcome.figures ?? {}),
+  };
 }
 
 /** @throws Error after so much time; the signal's reason */

@@ -10,10 +10,16 @@ import { CreateBucketCommand, type S3Client } from '@aws-sdk/client-s3';
 import { parse } from 'sdp-transform';
 import type { RecorderVariables } from '../../core/recorder-environment.ts';
 import type { Child } from '../../local/cloud/child.ts';
-import { type ClaimedPorts, claimPorts, type SlotPortPlan } from '../../local/cloud/ports.ts';
+import type { PortRange } from '../../local/cloud/ports.ts';
 import { findDrachtio, startSipServerChild } from '../../local/cloud/sip-server-child.ts';
 import type { TestEmulator } from '../helpers/emulator.ts';
-import { REGION, type RecorderProcess, SECRET, startRecorderProcess } from '../helpers/recorder.ts';
+import {
+  freePortRange,
+  REGION,
+  type RecorderProcess,
+  SECRET,
+  startRecorderProcess,
+} from '../helpers/recorder.ts';
 import { finalOf, Src, type SrcCall } from '../helpers/src.ts';
 import { manifestKeys } from './bucket.ts';
 import { RtpSource } from './rtp-source.ts';
@@ -22,6 +28,9 @@ import { S3Link } from './s3-link.ts';
 const SLOT = 'drill';
 /** Of a spool's owner. */
 const LOCK = 'lock';
+/** Above those of other tests, which look for free ones by taking hundreds for a moment. */
+const FIRST_PORT = 21_000;
+const PORT_TRIES = 3;
 /** INVITEs under way at the same time. */
 const PLACING_AT_ONCE = 16;
 /** Besides the calls of the drill. */
@@ -104,12 +113,8 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
     await s3.send(new CreateBucketCommand({ Bucket: bucket }));
     const link = await S3Link.start(emulator.endpoint);
     closers.push(() => link.close());
-    const claimed: ClaimedPorts = await claimPorts([SLOT]);
-    closers.push(() => claimed.release());
-    const ports = claimed.plan.slots.get(SLOT) as SlotPortPlan;
-
     let sipServers = 0;
-    const startSipServer = () =>
+    const sipServerAt = (ports: Ports) =>
       startSipServerChild(findDrachtio(process.env), {
         name: SLOT,
         sipPort: ports.sip,
@@ -119,7 +124,7 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
         logFile: join(directory, `sip-server-${++sipServers}.log`),
         signal,
       });
-    let sipServer = await startSipServer();
+    let { ports, sipServer } = await startFirst(options.calls, sipServerAt, signal);
     closers.push(() => end(sipServer));
 
     const src = await Src.start(ports.sip);
@@ -175,7 +180,7 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
       recorderVariables,
       sipServer: () => sipServer,
       async startSipServer() {
-        sipServer = await startSipServer();
+        sipServer = await sipServerAt(ports);
       },
       async startRecorder(given = {}) {
         const recorder = await startRecorderProcess({
@@ -250,6 +255,30 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
 /** Directories of the recordings in a spool. */
 export const recordingsIn = (spool: string): string[] =>
   readdirSync(spool).filter((name) => /^[0-9A-HJKMNP-TV-Z]{26}$/.test(name));
+
+interface Ports {
+  /** UDP and TCP. */
+  sip: number;
+  sipAdmin: number;
+  rtp: PortRange;
+}
+
+/** Ports of the drill's own, and the SIP server on them. Other programs may be faster: then other ports. */
+async function startFirst(
+  calls: number,
+  startAt: (ports: Ports) => Promise<Child<true>>,
+  signal: AbortSignal,
+): Promise<{ ports: Ports; sipServer: Child<true> }> {
+  for (let triesLeft = PORT_TRIES; ; triesLeft--) {
+    const { min: sip, max: sipAdmin } = await freePortRange(1, FIRST_PORT);
+    const ports = { sip, sipAdmin, rtp: await freePortRange(2 * (calls + SPARE_CALLS), FIRST_PORT) };
+    try {
+      return { ports, sipServer: await startAt(ports) };
+    } catch (error) {
+      if (triesLeft === 1 || signal.aborted) throw error;
+    }
+  }
+}
 
 /** A process that is stopped takes no SIGTERM. */
 async function end(child: Child<unknown>): Promise<void> {

@@ -1,8 +1,10 @@
 /** Holds what is in S3 against what was sent, with none of the code that recorded it. */
 import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Manifest, parseManifest } from '../../core/manifest.ts';
 import { allKeys, getObject, manifestKeys } from './bucket.ts';
-import { type Comparison, compare } from './compare.ts';
+import { type Comparison, compare, runs } from './compare.ts';
 import type { Excuse, Expected, Outcome } from './drill.ts';
 import type { DrillCall, DrillStream, Stage } from './stage.ts';
 import { PACKET_MS } from './voice.ts';
@@ -12,6 +14,8 @@ export interface StreamVerdict extends Omit<Comparison, 'missing'> {
   sipCallId: string;
   label: string;
   missingMs: number;
+  /** Numbers of the packets of which anything is missing, as runs. */
+  missingPackets: [first: number, last: number][];
   /** Of those, what should be there: somebody listened when it was sent, and nobody destroyed it. */
   excessMs: number;
 }
@@ -35,6 +39,10 @@ class Failures {
     this.#found.set(sentence, [...(this.#found.get(sentence) ?? []), about]);
   }
 
+  get count(): number {
+    return [...this.#found.values()].reduce((sum, abouts) => sum + abouts.length, 0);
+  }
+
   get sentences(): string[] {
     return Array.from(this.#found, ([sentence, [first, ...others]]) =>
       others.length === 0 ? `${sentence}: ${first}` : `${sentence}: ${first} and ${others.length} more`,
@@ -47,8 +55,11 @@ interface Stored {
   manifest: Manifest;
 }
 
-/** Looks at the recordings of all answered calls. */
-export async function verify({ s3, bucket }: Stage, { expected, excused }: Outcome): Promise<Verdicts> {
+/** Looks at the recordings of all answered calls; those that are not as expected are kept in the folder of the stage. */
+export async function verify(
+  { s3, bucket, directory }: Stage,
+  { expected, excused }: Outcome,
+): Promise<Verdicts> {
   const failures = new Failures();
   const stored = new Map<string, Stored[]>();
   const keys = await manifestKeys(s3, bucket);
@@ -68,7 +79,10 @@ export async function verify({ s3, bucket }: Stage, { expected, excused }: Outco
       if (others.length > 0) failures.add('a call has more than one manifest', sipCallId);
       if (!one) failures.add('a call that was answered has no manifest', sipCallId);
       const audio = one && (await readAudio(one));
-      calls.push(judgeCall(call, group, one?.manifest, audio, excused ?? (() => false), failures));
+      const before = failures.count;
+      const verdict = judgeCall(call, group, one?.manifest, audio, excused ?? (() => false), failures);
+      calls.push(verdict);
+      if (failures.count > before) keep(join(directory, 'evidence', sipCallId), verdict, audio);
     }
   for (const sipCallId of stored.keys()) failures.add('a manifest of no call that was answered', sipCallId);
   return { calls, manifests: keys.length, failures: failures.sentences };
@@ -92,6 +106,17 @@ export async function verify({ s3, bucket }: Stage, { expected, excused }: Outco
   }
 }
 
+/** What shows that a recording is not as expected. */
+function keep(directory: string, { manifest, streams }: CallVerdict, audio: Buffer | undefined): void {
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, 'manifest.json'), JSON.stringify(manifest, null, 2) ?? '');
+  writeFileSync(
+    join(directory, 'verdict.json'),
+    JSON.stringify(streams, (_, value) => (value instanceof Set ? [...value] : value), 2),
+  );
+  if (audio) writeFileSync(join(directory, 'audio.wav'), audio);
+}
+
 function judgeCall(
   call: DrillCall,
   expected: Expected,
@@ -108,10 +133,11 @@ function judgeCall(
     const channel = channels[recorded?.channel ?? index] ?? Buffer.alloc(0);
     const { missing, ...comparison } = compare(channel, stream.stream, sentAtMs.length, recorded?.gaps ?? []);
     const excess = missing.filter((packet) => !excused(stream, packet, sentAtMs[packet] as number));
-    const verdict = {
+    const verdict: StreamVerdict = {
       sipCallId,
       label: recorded?.label ?? String(index + 1),
       missingMs: missing.length * PACKET_MS,
+      missingPackets: runs(missing),
       excessMs: excess.length * PACKET_MS,
       ...comparison,
     };

@@ -24,6 +24,7 @@ const INSTALLATION = join(import.meta.dirname, '../../.local/emulator');
 export const EMULATOR_START_TIMEOUT_MS = 6 * 60_000;
 
 export interface TestEmulator {
+  pid: number;
   endpoint: string;
   credentials: { accessKeyId: string; secretAccessKey: string };
   /** Clients; `stop` closes them. */
@@ -48,6 +49,7 @@ export async function startTestEmulator(): Promise<TestEmulator> {
   };
   const dynamo = (region: string) => keep(new DynamoDBClient({ endpoint, credentials: CREDENTIALS, region }));
   return {
+    pid: child.pid,
     endpoint,
     credentials: CREDENTIALS,
     s3: (region) => keep(new S3Client({ endpoint, credentials: CREDENTIALS, region, forcePathStyle: true })),

@@ -228,10 +228,13 @@ export function runRecovery(
   });
 }
 
-/** A range of so many pairs of which every port is free, below those that the system gives out by itself. */
-export async function freePortRange(pairs: number): Promise<{ min: number; max: number }> {
+/**
+ * A range of so many pairs of which every port is free, below those that the system gives out by itself.
+ * @param from it begins within the 9000 ports from there on
+ */
+export async function freePortRange(pairs: number, from = 10_000): Promise<{ min: number; max: number }> {
   for (;;) {
-    const min = 10_000 + 2 * Math.floor(Math.random() * 4_500);
+    const min = from + 2 * Math.floor(Math.random() * 4_500);
     const sockets = Array.from({ length: 2 * pairs }, () => createSocket('udp4'));
     try {
       await Promise.all(sockets.map((socket, index) => bind(socket, min + index)));

@@ -9,7 +9,8 @@
  * What is missing is silence. Stretches over 20 ms are listed as gaps, with their cause:
  * `lost`: sequence numbers are missing;
  * `not-sent`: the sender left a pause, or another stream had audio before this one's first or after its last;
- * `crash`: nobody listened between two segments of the journal, or, after the last audio, the journal's end is not whole;
+ * `crash`: nobody listened between two segments of the journal, or what came had not reached the journal, or its end is not
+ * whole;
  * `undecoded`: the journal holds it, and it could not be decoded, as the stream's `undecoded` tells, or is spoiled there.
  */
 import { renameSync, rmSync } from 'node:fs';
@@ -43,6 +44,8 @@ export interface AssemblyJob {
   /** In the order of their channels. */
   streams: readonly AssemblyStream[];
   outPath: string;
+  /** Whoever wrote the journals died over the last of their segments. */
+  endedByCrash?: boolean;
   /** Tell when a key was pressed, and not which: every digit is `*`. Tones in the audio, and the journal, keep them. */
   maskDigits?: boolean;
   /** Name or path of the program that decodes G.722 and G.729; default `ffmpeg`. */
@@ -135,7 +138,10 @@ export async function assemble(job: AssemblyJob): Promise<Assembly> {
         payloadTypes: [...payloadTypes],
         ...(audio === undefined
           ? { gaps: [] }
-          : toldGaps(gapsOf(surveys[index] as Survey, gaps, crashes(surveys, segments), start, end), start)),
+          : toldGaps(
+              gapsOf(surveys[index] as Survey, gaps, crashes(surveys, segments, job), start, end),
+              start,
+            )),
         truncatedJournal: segments.some(({ truncated }) => truncated),
         ...(unreadBytes > 0 && { unreadBytes }),
         dtmf: telephoneEvents.digits(digitsFrom, job.maskDigits ?? false),
@@ -261,24 +267,42 @@ async function* linearPieces(
 /** A time in which nobody listened to a stream, in ticks. */
 type Crash = Pick<PlacedGap, 'from' | 'to'>;
 
-/** Before each segment but the first, from the last packet that any stream of the recording had by then. */
-function crashes(surveys: readonly Survey[], segments: readonly SegmentReport[]): Crash[] {
+/** A journal may lack so much when its writer dies. */
+const UNWRITTEN = 1000 * TICKS_PER_MS;
+
+/**
+ * Before each segment but the first, and after the last one of a recording that a crash has ended: all that is missing after
+ * a segment that is cut off; else from a second before the last packet that any stream of the recording had by then.
+ */
+function crashes(
+  surveys: readonly Survey[],
+  segments: readonly SegmentReport[],
+  { endedByCrash = false }: AssemblyJob,
+): Crash[] {
   const heard = surveys.flatMap(({ timeline }) =>
     timeline.report.segments.flatMap(({ lastArrivalMs = [] }) => lastArrivalMs),
   );
-  return segments.slice(1).flatMap(({ startedAtMs }) => {
-    if (startedAtMs === undefined) return [];
-    const lastHeard = Math.max(...heard.filter((arrivalMs) => arrivalMs < startedAtMs));
-    return lastHeard > 0 ? [{ from: lastHeard * TICKS_PER_MS, to: startedAtMs * TICKS_PER_MS }] : [];
+  const next = segments.slice(1).map(({ startedAtMs }) => startedAtMs);
+  return [...next, ...(endedByCrash ? [Number.POSITIVE_INFINITY] : [])].flatMap((toMs, index) => {
+    if (toMs === undefined) return [];
+    const lastHeard = Math.max(...heard.filter((arrivalMs) => arrivalMs < toMs));
+    if (!(lastHeard > 0)) return [];
+    const isCutOff = segments[index]?.truncated ?? false;
+    const from = isCutOff ? Number.NEGATIVE_INFINITY : lastHeard * TICKS_PER_MS - UNWRITTEN;
+    return [{ from, to: toMs * TICKS_PER_MS }];
   });
 }
 
-/** A pause before the first or after the last audio, with the crashes in it. */
+/** Of the journal there is more: all that came before was written. */
+const isSurvived = ({ to }: Crash): boolean => Number.isFinite(to);
+
+/** A pause before the first or after the last audio, with the crashes in it. What is too short to be listed goes with them. */
 function* splitByCrashes({ from, to }: Crash, within: readonly Crash[]): Generator<PlacedGap, void, void> {
   let at = from;
   for (const crash of within) {
-    const [begin, end] = [Math.max(at, crash.from), Math.min(to, crash.to)];
-    if (begin >= end) continue;
+    const begin = crash.from - at > MAX_UNLISTED_GAP ? crash.from : at;
+    const end = to - crash.to > MAX_UNLISTED_GAP ? crash.to : to;
+    if (begin >= end || end <= at) continue;
     yield { from: at, to: begin, cause: 'not-sent' };
     yield { from: begin, to: end, cause: 'crash' };
     at = end;
@@ -303,7 +327,7 @@ function gapsOf(
   const listed: PlacedGap[] = [
     ...(isSilent && isCutOff
       ? [{ from: start, to: end, cause: 'crash' } as const]
-      : splitByCrashes({ from: start, to: before }, crashes)),
+      : splitByCrashes({ from: start, to: before }, isSilent ? crashes : crashes.filter(isSurvived))),
     ...gaps.listed,
     ...undecoded.listed,
     ...(isCutOff

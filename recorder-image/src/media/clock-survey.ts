@@ -25,6 +25,8 @@ import { TICK_RATE, TICKS_PER_MS } from './ticks.ts';
 const LOOKAHEAD = 1000 * TICKS_PER_MS;
 /** In a burst, after this process or the network stood still, no more than so many. */
 const MAX_LOOKAHEAD_PACKETS = 2000;
+/** Packets that waited while this process or the network stood still come so much faster than they were sent, in a second. */
+const CATCHING_UP = 250 * TICKS_PER_MS;
 /** Arrival and timestamp may differ by so much without doubt in the timestamp. */
 export const MAX_CONTRADICTION = 2000 * TICKS_PER_MS;
 
@@ -85,6 +87,8 @@ interface SourceState {
   packets: number;
   least: number;
   secondLeast: number;
+  /** Arrival - timestamp of the last packet that had waited with others. */
+  backlog: number;
   /** Both of RFC 3550 A.8, in ticks. */
   transit: number | undefined;
   jitter: number;
@@ -124,7 +128,15 @@ class ClockSurvey {
     const known = this.#states.get(source.ssrc);
     const before = known?.clockRate === audio.clockRate ? known : undefined;
     const isContradicted = before !== undefined && !isNear(before.anchor, own);
-    if (isContradicted && isBorneOut(before, packet, following)) return;
+    if (isContradicted && isBorneOut(before, packet, following)) {
+      before.lastArrival = arrival;
+      return;
+    }
+    if (isContradicted && isBacklog(before, packet, following)) {
+      before.lastArrival = arrival;
+      before.backlog = own;
+      return;
+    }
     const goesOn = before !== undefined && !isContradicted && arrival - before.lastArrival <= LONG_PAUSE;
     const state = goesOn ? before : this.#begin(packet, following);
     state.lastArrival = arrival;
@@ -184,6 +196,7 @@ class ClockSurvey {
       packets: 0,
       least: Number.POSITIVE_INFINITY,
       secondLeast: Number.POSITIVE_INFINITY,
+      backlog: Number.NEGATIVE_INFINITY,
       transit: undefined,
       jitter: 0,
     };
@@ -252,6 +265,25 @@ const isBorneOut = (
   packet: AudioPacket,
   following: Iterable<AudioPacket>,
 ): boolean => audioOfSameClock(packet, following).some((later) => isNear(anchor, ownAnchor(later)));
+
+/**
+ * Packets that all come late, and less and less so, have waited: their timestamps are right. Those of a sender that has set
+ * its timestamps anew, or stopped them, keep their distance.
+ */
+function isBacklog(
+  { anchor, backlog }: SourceState,
+  packet: AudioPacket,
+  following: Iterable<AudioPacket>,
+): boolean {
+  const own = ownAnchor(packet);
+  if (own < anchor) return false;
+  if (own <= backlog) return true;
+  let [least, secondLeast] = [own, own]; // the least may have a broken timestamp
+  for (const later of audioOfSameClock(packet, following).map(ownAnchor))
+    if (later < least) [least, secondLeast] = [later, least];
+    else if (later < secondLeast) secondLeast = later;
+  return own - secondLeast > CATCHING_UP;
+}
 
 function leastAnchor(packet: AudioPacket, following: Iterable<AudioPacket>): number {
   const own = ownAnchor(packet);

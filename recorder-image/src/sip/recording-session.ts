@@ -99,6 +99,8 @@ export class RecordingSession {
   #offer: SdpOffer;
   /** Zeros are a hold only after an address: an SRC that never receives may give none from the beginning. */
   #hasHadAddress = false;
+  /** What is written of the first offer while its streams are opened. */
+  readonly #firstWrites: Promise<void>[] = [];
   /** Our own SDP, as it was sent last. */
   #answer = '';
   #answerVersion = 0;
@@ -130,7 +132,10 @@ export class RecordingSession {
       await session.#take(opening.body, opening.offer);
       session.#answerTo(opening.offer);
       // The 200 follows at once: from now on this is a recording.
-      await session.#entry.append({ type: 'answered', at: session.#now() });
+      await Promise.all([
+        ...session.#firstWrites,
+        session.#entry.append({ type: 'answered', at: session.#now() }),
+      ]);
       return session;
     } catch (error) {
       await session.discard();
@@ -194,7 +199,14 @@ export class RecordingSession {
     const warning = `${code} ${detail}`;
     if (this.#warned.has(warning)) return;
     this.#warned.add(warning);
-    await this.#entry.append({ type: 'warning', at: this.#now(), code, detail });
+    await this.#written(this.#entry.append({ type: 'warning', at: this.#now(), code, detail }));
+  }
+
+  /** Waits for the disk; not yet before the first answer, which waits for all at once: an SRC is waiting for that. */
+  async #written(write: Promise<void>): Promise<void> {
+    if (this.#answer !== '') return write;
+    write.catch(() => {}); // told by `open`
+    this.#firstWrites.push(write);
   }
 
   /**
@@ -267,8 +279,11 @@ export class RecordingSession {
     for (const { code, detail } of warnings) await this.warn(code, detail);
     // The offer first: the metadata that comes with it speaks of its m-lines, and has the same time.
     const at = this.#now();
-    if (sdp !== undefined) await this.#entry.append({ type: 'offer', at, sdp });
-    if (metadata) await this.#entry.addMetadata(metadata.content, at, metadata.parameters.get('charset'));
+    if (sdp !== undefined) await this.#written(this.#entry.append({ type: 'offer', at, sdp }));
+    if (metadata) {
+      const charset = metadata.parameters.get('charset');
+      await this.#written(this.#entry.addMetadata(metadata.content, at, charset));
+    }
     if (!offer) return;
     if (this.isOnHold) this.#heardAt = Date.parse(at); // silence counts from the end of the hold
     this.#offer = offer;
@@ -361,7 +376,7 @@ export class RecordingSession {
     );
     const telephoneEvents = Object.fromEntries(telephoneEventsOf(mLine));
     const { index } = mLine;
-    await this.#entry.append({
+    const told = this.#entry.append({
       type: 'stream',
       at: this.#now(),
       mLine: index,
@@ -374,6 +389,7 @@ export class RecordingSession {
       ...(crypto && { encrypted: true }),
       ...(decrypt && { decrypted: true }),
     });
+    await this.#written(told);
   }
 
   #tellSource(journal: string, source: StreamSource): void {

@@ -117,6 +117,7 @@ async function describe(
       protection: decrypted ? undefined : protectionOf(record, mLine),
     })),
     outPath: join(directory, AUDIO_FILE),
+    endedByCrash: eventsOf(record, 'closed').length === 0,
     maskDigits: record.opened.maskDigits ?? false,
   });
   const answered = eventsOf(record, 'answered').length > 0;

@@ -194,7 +194,9 @@ export class SpoolEntry {
   readonly #keys: SpoolKeys;
   #documents = 0;
   #journals = 0;
-  /** Appends one after the other, in the order of the calls. */
+  /** Events that are written together, as soon as what is before them has been written. */
+  #batch: { events: SessionEvent[]; written: Promise<void> } | undefined;
+  /** Writes one after the other, in the order of the calls. */
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(directory: string, record: FileHandle, keys: SpoolKeys) {
@@ -203,23 +205,38 @@ export class SpoolEntry {
     this.#keys = keys;
   }
 
-  /** Appends to the session record; on disk when it resolves. */
+  /** Appends to the session record; on disk when it resolves. What comes while the disk is busy is written together. */
   append(event: SessionEvent): Promise<void> {
-    return this.#inOrder(() => this.#append(event));
+    const recorded = this.#recorded(event);
+    if (this.#batch) {
+      this.#batch.events.push(recorded);
+      return this.#batch.written;
+    }
+    const events = [recorded];
+    const written = this.#inOrder(() => {
+      this.#batch = undefined;
+      return this.#write(events);
+    });
+    this.#batch = { events, written };
+    return written;
   }
 
   /** Keeps a metadata document as it was received, and its event. */
   addMetadata(xml: Buffer, at: string, charset?: string): Promise<void> {
     const file = `metadata-${++this.#documents}.xml`;
+    this.#batch = undefined; // what is appended from now on comes after this
     return this.#inOrder(async () => {
       await writeFile(join(this.directory, file), xml, { mode: 0o600 });
-      await this.#append({ type: 'metadata', at, file, charset });
+      await this.#write([this.#recorded({ type: 'metadata', at, file, charset })]);
     });
   }
 
-  #append(event: SessionEvent): Promise<void> {
-    const recorded = toRecordedEvent(event, basename(this.directory), this.#keys);
-    return appendLines(this.#record, join(this.directory, SESSION_RECORD_FILE), [recorded]);
+  #recorded(event: SessionEvent): SessionEvent {
+    return toRecordedEvent(event, basename(this.directory), this.#keys);
+  }
+
+  #write(events: readonly SessionEvent[]): Promise<void> {
+    return appendLines(this.#record, join(this.directory, SESSION_RECORD_FILE), events);
   }
 
   /** Name for the journal of the next stream. */

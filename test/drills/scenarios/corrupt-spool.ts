@@ -1,4 +1,4 @@
-import { readFileSync, truncateSync } from 'node:fs';
+import { cpSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Damage, damage } from '../damage.ts';
 import type { Drill } from '../drill.ts';
@@ -52,6 +52,8 @@ export const corruptSpool: Drill = {
       }
     }
     log(`damaged: ${JSON.stringify(counts)}; another recorder`);
+    cpSync(stage.spool, join(stage.directory, 'damaged'), { recursive: true }); // to be looked at if this does not pass
+    writeFileSync(join(stage.directory, 'damages.json'), JSON.stringify([...damages], null, 2));
     const since = performance.now();
     await stage.startRecorder();
     const { recoverySeconds, failures } = await settled(stage, {

@@ -9,7 +9,7 @@ export const drachtioLost: Drill = {
   variables: (options) => ({
     ...ORPHAN_SILENCE(options),
     // A frozen SIP server is not known to be lost: plain silence ends the recordings.
-    SIPREC_SILENCE_SECONDS: String(Math.ceil(orphanSilenceMs(options) / 1000) + 2),
+    SIPREC_SILENCE_SECONDS: String(Math.ceil(orphanSilenceMs(options) / 1000) + 1),
   }),
   async play(stage, options) {
     const { calls, talkMs, log } = options;
@@ -20,7 +20,7 @@ export const drachtioLost: Drill = {
       if (status !== expected)
         failures.push(`${when} the health check answers ${status}, and not ${expected}`);
     };
-    const silenceMs = orphanSilenceMs(options) + 2_000;
+    const silenceMs = orphanSilenceMs(options) + 1_000;
     const limitMs = finishedLimitMs + silenceMs;
 
     log(`${Math.ceil(calls / 2)} calls, and a SIP server that is killed`);

@@ -27,6 +27,7 @@ export const killRecorder: Drill = {
     await stage.startRecorder();
     log('the successor is ready');
     await stage.pause(talkMs);
+    watch.stop(); // ports that are closed in the end are nobody's
     await stage.stopMedia(placed);
     log('the media of all calls has ended');
     const { recoverySeconds: toManifests, failures } = await settled(stage, {
@@ -34,7 +35,6 @@ export const killRecorder: Drill = {
       spools: [stage.spool],
       limitMs: finishedLimitMs + orphanSilenceMs(options),
     });
-    watch.stop();
     if (watch.longestMs > LISTENER_LIMIT_MS)
       failures.push(`for ${Math.round(watch.longestMs)} ms nobody listened, over ${LISTENER_LIMIT_MS}`);
     return {

@@ -32,13 +32,13 @@ export const killWorker: Drill = {
     const answerMs = performance.now() - diedAt;
     const died = await recorder.logs.find('media worker died');
     await stage.pause(talkMs);
+    watch.stop(); // ports that are closed in the end are nobody's
     await stage.hangUp([...placed, ...added]);
     const all = [...placed, ...added];
     const { recoverySeconds: toManifests, failures } = await settled(stage, {
       count: all.length,
       spools: [stage.spool],
     });
-    watch.stop();
     if (reinvite?.status !== 200) failures.push(`a re-INVITE was answered with ${reinvite?.status}`);
     if (answerMs > ANSWER_LIMIT_MS)
       failures.push(`SIP took ${Math.round(answerMs)} ms while a worker was dead, over ${ANSWER_LIMIT_MS}`);

@@ -194,6 +194,43 @@ describe('a timestamp that is broken by less than 2 s', () => {
   });
 });
 
+describe('a recorder, or a network, that stands still', () => {
+  /** Nothing is read from `fromMs` on for `forMs`; what has piled up is read `speed` times as fast as it was sent. */
+  const standingStill =
+    (fromMs: number, forMs: number, speed: number) =>
+    (_: number, sent: number): number =>
+      sent < fromMs ? 0 : Math.max(0, forMs - (sent - fromMs) * (1 - 1 / speed));
+
+  it.each([
+    ['what has piled up is read in one go', 20_000, 1_000],
+    ['what has piled up takes seconds to be read', 20_000, 5],
+    ['what has piled up takes long to be read', 5_000, 1.6],
+  ])('moves nothing: %s', (_, forMs, speed) => {
+    const packets = 4_000;
+    const { audio, gaps } = place(send({ packets, delayMs: standingStill(5_000, forMs, speed) }));
+    const positions = Array.from(audio, ({ position }) => position);
+    expect(positions).toHaveLength(packets);
+    expect(gaps()).toEqual([]);
+    positions.forEach((position, index) => {
+      if (index > 0) expect(position - (positions[index - 1] as number)).toBe(PACKET_TICKS);
+    });
+  });
+
+  it('moves nothing either where the call ends before all is read', () => {
+    const { audio, gaps } = place(send({ packets: 1_000, delayMs: standingStill(5_000, 20_000, 10) }));
+    expect(Array.from(audio)).toHaveLength(1_000);
+    expect(gaps()).toEqual([]);
+  });
+
+  it('is none where a sender stops its timestamps in a pause', () => {
+    const { audio, gaps } = place(
+      send({ packets: 1_000, delayMs: (index) => (index < 500 ? 0 : 5_000 + ((index * 7) % 30)) }),
+    );
+    expect(Array.from(audio)).toHaveLength(1_000);
+    expect(gaps()).toEqual([{ from: expect.any(Number), to: expect.any(Number), cause: 'not-sent' }]);
+  });
+});
+
 describe('sender reports', () => {
   /** Seconds since 1900. */
   const NTP_EPOCH = 2_208_988_800;

@@ -26,10 +26,16 @@ function segment(name: string, arrivals: readonly Arrival[], startedAt = arrival
   return path;
 }
 
-async function assembleSegments(...streams: string[][]): Promise<Assembly & { wav: Wav }> {
+const assembleSegments = (...streams: string[][]) => assembleAfter({ endedByCrash: false }, ...streams);
+
+async function assembleAfter(
+  end: { endedByCrash: boolean },
+  ...streams: string[][]
+): Promise<Assembly & { wav: Wav }> {
   const outPath = inDirectory('audio.wav');
   const assembly = await assemble({
     outPath,
+    ...end,
     streams: streams.map((journalPaths, index) => ({
       label: String(index + 1),
       journalPaths,
@@ -39,6 +45,9 @@ async function assembleSegments(...streams: string[][]): Promise<Assembly & { wa
   });
   return { ...assembly, wav: readWav(outPath) };
 }
+
+/** One without a packet, of a recorder that was started later. */
+const segmentAfter = (name = 'after'): string => segment(name, [], 4000);
 
 /** One talk of 100 packets, of which those from `from` to `to` found nobody who listened. */
 const interrupted = (seed: number, from: number, to: number): [Arrival[], Arrival[]] => {
@@ -86,16 +95,50 @@ describe('a stream in segments', () => {
     expect(streams.map(({ gaps }) => gaps)).toEqual([
       [{ fromMs: 600, toMs: 1200, cause: 'crash' }],
       [
-        { fromMs: 200, toMs: 580, cause: 'not-sent' },
-        { fromMs: 580, toMs: 1100, cause: 'crash' },
+        { fromMs: 200, toMs: 1100, cause: 'crash' },
         { fromMs: 1100, toMs: 2000, cause: 'not-sent' },
       ],
       [
-        { fromMs: 0, toMs: 580, cause: 'not-sent' },
-        { fromMs: 580, toMs: 1100, cause: 'crash' },
+        { fromMs: 0, toMs: 1100, cause: 'crash' },
         { fromMs: 1100, toMs: 1600, cause: 'not-sent' },
       ],
     ]);
+  });
+
+  it.each([
+    ['which a successor opened again', { endedByCrash: false }, [segmentAfter]],
+    ['which nobody opened again', { endedByCrash: true }, []],
+  ])('lacks what had not reached the journal at a crash, up to a second, %s', async (_, end, more) => {
+    const other = segment('other', talk({ seed: 2, packets: 150 }));
+    const gapsOf = async (packets: number) => {
+      const path = segment(`${packets}`, talk({ seed: 1, packets }));
+      return (await assembleAfter(end, [path, ...more.map((make) => make(`${packets}.2`))], [other]))
+        .streams[0]?.gaps;
+    };
+    expect(await gapsOf(125)).toEqual([{ fromMs: 2500, toMs: 3000, cause: 'crash' }]);
+    expect(await gapsOf(50)).toEqual([
+      { fromMs: 1000, toMs: 1980, cause: 'not-sent' },
+      { fromMs: 1980, toMs: 3000, cause: 'crash' },
+    ]);
+    expect(await gapsOf(148)).toEqual([{ fromMs: 2960, toMs: 3000, cause: 'crash' }]);
+  });
+
+  it('lacks by no crash what comes before its journal, or after it where nobody died', async () => {
+    const other = segment('other', talk({ seed: 2, packets: 150 }));
+    const late = segment('late', talk({ seed: 1, packets: 50, atMs: 2000 }));
+    const { streams } = await assembleAfter({ endedByCrash: true }, [late], [other]);
+    expect(streams[0]?.gaps).toEqual([{ fromMs: 0, toMs: 2000, cause: 'not-sent' }]);
+    const early = segment('early', talk({ seed: 1, packets: 125 }));
+    const whole = await assembleSegments([early], [other]);
+    expect(whole.streams[0]?.gaps).toEqual([{ fromMs: 2500, toMs: 3000, cause: 'not-sent' }]);
+  });
+
+  it('is cut off by the crash where its journal is', async () => {
+    const path = segment('cut', talk({ seed: 1, packets: 50 }));
+    truncateSync(path, HEADER_BYTES + 20 * RECORD_BYTES + 9);
+    const other = segment('other', talk({ seed: 2, packets: 150 }));
+    const { streams } = await assembleSegments([path, segmentAfter()], [other]);
+    expect(streams[0]?.gaps).toEqual([{ fromMs: 400, toMs: 3000, cause: 'crash' }]);
   });
 
   it('is decrypted on, although its rollover counter grew in the dark', async () => {
