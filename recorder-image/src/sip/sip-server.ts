@@ -143,7 +143,6 @@ export function connectSipServer(
     if (stopped) return srf.disconnect();
     connected = true;
     told = '';
-    for (const socket of socketsOf(srf)) destroyWhenSilent(socket, maxSilenceMs);
     listeners.onConnect(hostPorts);
   });
   (srf as EventEmitter).on('close', lost); // which its types leave out
@@ -157,8 +156,10 @@ export function connectSipServer(
     srf.use(method, (req, res) => listeners.onRequest(toRequest(req), responder(res)));
   const ping = { enablePing: true, pingInterval: PING_INTERVAL_MS };
   srf.connect({ ...options, ...ping, reconnect } as Srf.SrfConfig);
+  const stopWatching = destroyWhenSilent(() => socketsOf(srf), maxSilenceMs);
   return {
     disconnect() {
+      stopWatching();
       stopped = true;
       reconnect.maxAttempts = 1; // read before each try: there will be none
       if (connected) srf.disconnect();
@@ -167,26 +168,35 @@ export function connectSipServer(
   };
 }
 
-/** Of the connection to the SIP server; its types leave this out. */
+/** Of the connection to the SIP server, authenticated or not; its types leave this out. */
 const socketsOf = (srf: Srf): Iterable<Socket> =>
   (srf as unknown as { app: { client: { mapServer: Map<Socket, unknown> } } }).app.client.mapServer.keys();
 
-/** Ends a connection over which nothing comes any more; that is the loss of the SIP server, as any other. */
-function destroyWhenSilent(socket: Socket, maxSilenceMs: number): void {
-  let heardAt = performance.now();
-  let checkedAt = heardAt;
-  socket.on('data', () => {
-    heardAt = performance.now();
-  });
+/**
+ * Ends connections over which nothing comes any more; that is the loss of the SIP server, as any other.
+ * @returns what stops the watch
+ */
+function destroyWhenSilent(sockets: () => Iterable<Socket>, maxSilenceMs: number): () => void {
+  const heardAt = new Map<Socket, number>();
+  let checkedAt = performance.now();
   const check = setInterval(() => {
     const now = performance.now();
     // Were it us who stood still, the answers would be waiting to be read.
-    if (now - checkedAt > 2 * SILENCE_CHECK_MS) heardAt = now;
+    const stoodStill = now - checkedAt > 2 * SILENCE_CHECK_MS;
     checkedAt = now;
-    if (now - heardAt > maxSilenceMs)
-      socket.destroy(new Error(`the SIP server has said nothing for ${Math.round(now - heardAt)} ms`));
+    for (const socket of sockets()) {
+      const isNew = !heardAt.has(socket);
+      if (isNew || stoodStill) heardAt.set(socket, now);
+      if (isNew) {
+        socket.on('data', () => heardAt.set(socket, performance.now()));
+        socket.on('close', () => heardAt.delete(socket));
+      }
+      const silenceMs = Math.round(now - (heardAt.get(socket) ?? now));
+      if (silenceMs > maxSilenceMs)
+        socket.destroy(new Error(`the SIP server has said nothing for ${silenceMs} ms`));
+    }
   }, SILENCE_CHECK_MS);
-  socket.on('close', () => clearInterval(check));
+  return () => clearInterval(check);
 }
 
 /** What the loss of the SIP server ends. */
