@@ -36,9 +36,23 @@ const ADDON = import.meta.url.endsWith('.ts')
   ? new URL('../../../../dist/native/receive.node', import.meta.url)
   : new URL('./receive.node', import.meta.url);
 
-/** @throws Error if it is not there, or does not fit to this system */
+const FUNCTIONS = [
+  'open',
+  'receiveBufferBytes',
+  'receive',
+  'receiveFrom',
+  'sourceOf',
+  'drops',
+  'send',
+  'close',
+] as const satisfies (keyof NativeAddon)[];
+
+/** @throws Error if it is not there, was built from an older source, or does not fit to this system */
 export function loadNativeAddon(): NativeAddon {
-  const module = { exports: {} };
+  const module: { exports: Partial<NativeAddon> } = { exports: {} };
   process.dlopen(module, fileURLToPath(ADDON));
+  const missing = FUNCTIONS.filter((name) => typeof module.exports[name] !== 'function');
+  if (missing.length > 0)
+    throw new Error(`it was built from an older source, and has no ${missing.join(', no ')}`);
   return module.exports as NativeAddon;
 }
