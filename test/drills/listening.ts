@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 import type { Excuse } from './drill.ts';
 
-const EVERY_MS = 10;
+const EVERY_MS = 25;
+/** The kernel tells its table in pieces: what others open and close meanwhile can hide a socket that stays, for a moment. */
+const BELIEVED_AFTER_MS = 100;
 
 /** Ports of UDP sockets over IPv4 that are bound on this machine (proc(5)). */
 export function boundPorts(): Set<number> {
@@ -20,6 +22,7 @@ interface Span {
 export class PortWatch {
   /** By port; the last is open as long as `toMs` is infinite. */
   readonly #deaf: Map<number, Span[]>;
+  readonly #unseenSince = new Map<number, number>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(ports: readonly number[]) {
@@ -52,9 +55,11 @@ export class PortWatch {
     return Math.max(0, ...times.filter(Number.isFinite));
   }
 
-  /** How many ports have nobody listening. */
-  get deafPorts(): number {
-    return [...this.#deaf.values()].filter((spans) => spans.at(-1)?.toMs === Number.POSITIVE_INFINITY).length;
+  /** Ports at which nobody listened for longer. */
+  portsDeafFor(ms: number): number[] {
+    return [...this.#deaf].flatMap(([port, spans]) =>
+      spans.some(({ fromMs, toMs }) => toMs - fromMs > ms) ? port : [],
+    );
   }
 
   stop(): void {
@@ -67,8 +72,15 @@ export class PortWatch {
     for (const [port, spans] of this.#deaf) {
       const last = spans.at(-1);
       const isDeaf = last?.toMs === Number.POSITIVE_INFINITY;
-      if (isDeaf && bound.has(port)) last.toMs = now;
-      else if (!isDeaf && !bound.has(port)) spans.push({ fromMs: now, toMs: Number.POSITIVE_INFINITY });
+      if (bound.has(port)) {
+        this.#unseenSince.delete(port);
+        if (isDeaf) last.toMs = now;
+        continue;
+      }
+      const fromMs = this.#unseenSince.get(port) ?? now;
+      this.#unseenSince.set(port, fromMs);
+      if (!isDeaf && now - fromMs >= BELIEVED_AFTER_MS)
+        spans.push({ fromMs, toMs: Number.POSITIVE_INFINITY });
     }
   }
 }

@@ -35,8 +35,11 @@ export const killRecorder: Drill = {
       spools: [stage.spool],
       limitMs: finishedLimitMs + orphanSilenceMs(options),
     });
-    if (watch.longestMs > LISTENER_LIMIT_MS)
-      failures.push(`for ${Math.round(watch.longestMs)} ms nobody listened, over ${LISTENER_LIMIT_MS}`);
+    const deafPorts = watch.portsDeafFor(LISTENER_LIMIT_MS);
+    if (deafPorts.length > 0)
+      failures.push(
+        `for over ${LISTENER_LIMIT_MS} ms nobody listened at ${deafPorts.length} ports, such as ${deafPorts[0]}`,
+      );
     return {
       expected: [
         {
