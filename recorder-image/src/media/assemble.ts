@@ -82,6 +82,8 @@ export interface AssembledStream {
   unlistedGaps?: UnlistedGap[];
   /** The end of the journal, or of one of its segments, was cut off or spoiled; all else is used. */
   truncatedJournal: boolean;
+  /** A crash came before its first packet, or after its last: what that has cost, no packet tells. */
+  crashUnmeasured?: boolean;
   /** Bytes of the journal that could not be read; absent if there are none. */
   unreadBytes?: number;
   dtmf: DtmfDigit[];
@@ -143,6 +145,7 @@ export async function assemble(job: AssemblyJob): Promise<Assembly> {
               start,
             )),
         truncatedJournal: segments.some(({ truncated }) => truncated),
+        ...(isCrashUnmeasured(segments) && { crashUnmeasured: true }),
         ...(unreadBytes > 0 && { unreadBytes }),
         dtmf: telephoneEvents.digits(digitsFrom, job.maskDigits ?? false),
         ...(reason !== undefined && { undecoded: reason }),
@@ -292,6 +295,12 @@ function crashes(
     return [{ from, to: toMs * TICKS_PER_MS }];
   });
 }
+
+/** Between two packets sequence numbers tell what is missing; before the first and after the last nothing does. */
+const isCrashUnmeasured = (segments: readonly SegmentReport[]): boolean =>
+  segments.length > 1 &&
+  segments.some(({ lastArrivalMs }) => lastArrivalMs !== undefined) &&
+  [segments[0], segments.at(-1)].some((segment) => segment?.lastArrivalMs === undefined);
 
 /** Of the journal there is more: all that came before was written. */
 const isSurvived = ({ to }: Crash): boolean => Number.isFinite(to);

@@ -98,7 +98,8 @@ function openStream(streamId: number): ReceivedStream {
   return stream;
 }
 
-const update = ({ streamId, ...terms }: UpdateRequest): void => openStream(streamId).update(terms);
+const update = ({ streamId, ...terms }: UpdateRequest): Promise<void> =>
+  openStream(streamId).update(receiver, terms);
 
 /** Takes in what the sockets still hold, and closes them and the journal. */
 async function close({ streamId }: { streamId: number }): Promise<StreamCounters> {

@@ -71,7 +71,7 @@ export async function writeAudio(
         track.begun = track.begun.filter(reachesOn);
         for (let { next } = track; next !== undefined && next.at < to; next = track.next) {
           put(next, track.channel);
-          if (reachesOn(next)) track.begun.push({ at: next.at, samples: next.samples.slice() });
+          if (reachesOn(next)) track.begun.push({ at: next.at, samples: copyOf(next.samples) });
           const waiting = advance(track);
           if (waiting !== undefined) await waiting;
         }
@@ -85,6 +85,10 @@ export async function writeAudio(
     for (const { pieces } of open) await pieces.return?.();
   }
 }
+
+/** Not by `slice`: that of a Buffer copies nothing, and the memory is about to be used again. */
+const copyOf = (samples: Piece['samples']): Piece['samples'] =>
+  samples instanceof Float32Array ? new Float32Array(samples) : new Uint8Array(samples);
 
 /** Waits only for those who have to wait: a promise for every piece takes as long as all the rest. */
 function advance(track: OpenTrack): Promise<void> | undefined {

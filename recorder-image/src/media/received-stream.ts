@@ -160,9 +160,13 @@ export class ReceivedStream {
     return this.#sockets[0]?.receiveBufferBytes ?? 0;
   }
 
-  /** A new offer: who may send from now on, and under what. */
-  update({ accept, rtcp, decrypt }: Pick<ReceivedStreamOptions, 'accept' | 'rtcp' | 'decrypt'>): void {
-    if (decrypt) this.#decryption?.update(decrypt);
+  /** A new offer: who may send from now on, and under what. What has come before is taken in as it was then. */
+  async update(
+    receiver: Receiver,
+    { accept, rtcp, decrypt }: Pick<ReceivedStreamOptions, 'accept' | 'rtcp' | 'decrypt'>,
+  ): Promise<void> {
+    if (decrypt) this.#decryption?.update(decrypt); // first: media may be ahead of the signalling
+    await receiver.drain(this.#sockets);
     this.#accepts = addressTest(accept);
     this.#isMedia = mediaTest(rtcp);
     this.#reporter?.update(rtcp);

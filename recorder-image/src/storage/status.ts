@@ -101,6 +101,10 @@ const REASONS: readonly Reason[] = [
       ? undefined
       : `${Math.round(crash)} ms of stream ${stream.label} missing by a crash: nobody listened`;
   },
+  ({ stream: { label }, assembled: { crashUnmeasured = false } }) =>
+    crashUnmeasured
+      ? `stream ${label} was interrupted by a crash before its first packet or after its last: what came then may be missing`
+      : undefined,
   ({ stream: { label, unauthenticPackets = 0 } }) =>
     unauthenticPackets > 0
       ? `${unauthenticPackets} packets on stream ${label} fit none of the keys`

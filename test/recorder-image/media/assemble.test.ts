@@ -298,6 +298,17 @@ describe('two streams', () => {
   });
 });
 
+describe('two streams that begin a millisecond apart', () => {
+  it('come back byte for byte, also where a packet goes over from one second of the file to the next', async () => {
+    const { wav } = await assembleStreams(
+      talk({ seed: 1, packets: 250, atMs: 30 }),
+      talk({ seed: 2, packets: 250, atMs: 31, ssrc: 0x5678 }),
+    );
+    expect(channelOf(wav, 0)).toEqual(Buffer.concat([speech(1, 0, 40_000), silence(8)]));
+    expect(channelOf(wav, 1)).toEqual(Buffer.concat([silence(8), speech(2, 0, 40_000)]));
+  });
+});
+
 describe('three streams', () => {
   it('have three channels', async () => {
     const seeds = [1, 2, 3];

@@ -6,6 +6,7 @@ import {
   JournalWriter,
   MAX_PACKET_BYTES,
 } from '../../../recorder-image/src/media/journal.ts';
+import { openFilesIn } from '../../helpers/open-files.ts';
 import { EPOCH_MS, rtcpPacket, rtpPacket, talk, useTemporaryDirectory, writeJournal } from './support.ts';
 
 const inDirectory = useTemporaryDirectory();
@@ -209,7 +210,7 @@ describe('JournalReader', () => {
   it('closes the file when the reading is broken off', () => {
     const path = inDirectory('a.rtpdump');
     writeJournal(path, talk({ seed: 3, packets: 3 }));
-    const isOpen = () => execFileSync('ls', ['-l', `/proc/${process.pid}/fd`]).includes(path);
+    const isOpen = () => openFilesIn(path).length > 0;
     const packets = new JournalReader(path).packets();
     packets.next();
     expect(isOpen()).toBe(true);

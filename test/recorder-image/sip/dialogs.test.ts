@@ -1,5 +1,5 @@
 /** What an SRC does with a recording session while it lasts (`reference/siprec.md` 2.5). */
-import { symlinkSync } from 'node:fs';
+import { statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { broadworksMetadata } from '../../../local/broadworks/metadata.ts';
 import { header, type SipResponse } from '../../../local/sip/message.ts';
@@ -7,6 +7,7 @@ import { EMULATOR_START_TIMEOUT_MS, startTestEmulator, type TestEmulator } from 
 import { HOST, type LocalRecorder, REGION, startTestRecorder } from '../../helpers/recorder.ts';
 import { audioOf, RecordingsBucket } from '../../helpers/recordings.ts';
 import { type CallShape, METADATA, multipart, SDP, Src, type SrcCall } from '../../helpers/src.ts';
+import { until } from '../../helpers/until.ts';
 
 const BUCKET = 'dialogs';
 const RTP_PAIRS = 4;
@@ -344,6 +345,7 @@ describe('a media worker that dies', () => {
   it('is replaced without any effect on SIP; the recording goes on, and is partial', async () => {
     await start();
     await call.speak(50);
+    await untilWritten(50);
     await recorder.crashMediaWorker();
     expect((await call.request('INVITE', [SDP], call.offer())).status).toBe(200);
     await recorder.logs.find('media worker replaced', { streams: 2 });
@@ -362,4 +364,27 @@ describe('a media worker that dies', () => {
       freeRtpPortPairs: RTP_PAIRS,
     });
   });
+
+  it('before it has written anything makes the recording partial: no packet tells what is missing', async () => {
+    await start();
+    await recorder.crashMediaWorker();
+    await recorder.logs.find('media worker replaced', { streams: 2 });
+    await call.speak(50);
+    const { manifest } = await end();
+    expect(manifest).toMatchObject({
+      status: 'partial',
+      statusReasons: ['1', '2'].map((label) =>
+        expect.stringMatching(`^stream ${label} was interrupted by a crash before its first packet`),
+      ),
+      streams: [{ packets: 50 }, { packets: 50 }],
+    });
+  });
+
+  /** So many packets of each stream are in the kernel, from where they survive. */
+  async function untilWritten(packets: number): Promise<void> {
+    const { recordingId } = await recorder.logs.find('recording started');
+    const directory = join(recorder.spool, recordingId as string);
+    const journals = ['stream-1.rtpdump', 'stream-2.rtpdump'].map((name) => join(directory, name));
+    await until(() => journals.every((journal) => statSync(journal).size > packets * 180));
+  }
 });

@@ -6,7 +6,6 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   truncateSync,
   watch,
@@ -21,6 +20,7 @@ import type { UploadTarget } from '../../../recorder-image/src/storage/uploader.
 import { sdpFixture } from '../../fixtures/load.ts';
 import { EMULATOR_START_TIMEOUT_MS, startTestEmulator, type TestEmulator } from '../../helpers/emulator.ts';
 import { LogLines } from '../../helpers/logs.ts';
+import { openFilesIn } from '../../helpers/open-files.ts';
 import { NO_ENDPOINT, REGION } from '../../helpers/recorder.ts';
 import { RecordingsBucket } from '../../helpers/recordings.ts';
 import { type S3Proxy, startS3Proxy } from '../../helpers/s3-proxy.ts';
@@ -570,17 +570,4 @@ function reopened(directory: string, name: string): void {
     join(directory, name),
     talk({ seed: 0, packets: 50, atMs: 2000, sequence: 51, timestamp: 16_000 }),
   );
-}
-
-/** Of this process, where the system tells. */
-function openFilesIn(directory: string): string[] {
-  const descriptors = '/proc/self/fd';
-  if (!existsSync(descriptors)) return [];
-  return readdirSync(descriptors).flatMap((descriptor) => {
-    try {
-      return [readlinkSync(join(descriptors, descriptor))].filter((path) => path.startsWith(directory));
-    } catch {
-      return []; // closed meanwhile
-    }
-  });
 }
