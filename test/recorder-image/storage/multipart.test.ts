@@ -279,13 +279,13 @@ describe('a recording with a large file', () => {
 
   it('gets there through a line that is slower than its patience, as long as it carries something', async () => {
     const { manifest, upload } = recording(16 * MIB);
-    const stallMs = 2_000;
+    const stallMs = 4_000; // which a busy machine does not reach by itself
     const s3 = proxy.client({ stallMs });
     clients.push(s3);
     proxy.fault = ({ path }) => (path.endsWith('audio.wav') ? { bytesPerTick: 52 * KIB } : undefined);
     const startedAt = performance.now();
     await upload({ s3, bucket: bucket.name });
-    expect(performance.now() - startedAt).toBeGreaterThan(2 * stallMs);
+    expect(performance.now() - startedAt).toBeGreaterThan(stallMs);
     await bucket.read(manifest.recordingId);
   });
 
