@@ -35,6 +35,8 @@ export interface Source {
   readonly ssrc: number;
   /** Last timestamp in the order of arrival, unwrapped beyond its 32 bits. */
   timestamp: number;
+  /** As sent: that of the packet before, if it was too far away to be believed. */
+  stray: number | undefined;
   readonly sequences: SequenceTracker;
   /** What its timestamps mean at present. */
   clock: ClockFollower | undefined;
@@ -137,8 +139,7 @@ export class StreamPackets {
     this.lastPacketAt = arrivalMs;
     const sent = timestamp(packet);
     const source = this.#source(ssrc(packet), sent);
-    // The difference as a signed number of 32 bits is the way across the wrap-around.
-    source.timestamp += (sent - source.timestamp) | 0;
+    const unwrapped = unwrap(source, sent);
     const codec = codecs.get(type);
     const eventClockRate = telephoneEvents?.get(type);
     const start = payloadStart(packet, packet.length);
@@ -149,11 +150,11 @@ export class StreamPackets {
       source,
       ordinal: this.packets++,
       sequence: sequence(packet),
-      timestamp: source.timestamp,
+      timestamp: unwrapped,
       arrival: arrivalMs * TICKS_PER_MS,
       segment: this.journal.segment,
       skips: this.journal.skips,
-      audio: codec === undefined ? undefined : audioOf(codec, source.timestamp, payload),
+      audio: codec === undefined ? undefined : audioOf(codec, unwrapped, payload),
       eventClockRate,
       payload,
     };
@@ -170,6 +171,7 @@ export class StreamPackets {
     const source = this.#sources.get(id) ?? {
       ssrc: id,
       timestamp: firstTimestamp,
+      stray: undefined,
       sequences: new SequenceTracker(),
       clock: undefined,
     };
@@ -187,6 +189,20 @@ export class StreamPackets {
     this.#lostOfForgotten += oldest.sequences.lost;
     this.#sources.delete(oldest.ssrc);
   }
+}
+
+/** 37 hours at 8 kHz: so far timestamps go from one packet to the next only where the sender has set them anew. */
+const MAX_STEP = 2 ** 30;
+
+/** A timestamp far away is that of a sender who begins anew only if the next one bears it out; alone it is broken. */
+function unwrap(source: Source, sent: number): number {
+  // The difference as a signed number of 32 bits is the way across the wrap-around.
+  const unwrapped = source.timestamp + ((sent - source.timestamp) | 0);
+  const isNear = (other: number) => Math.abs((sent - other) | 0) < MAX_STEP;
+  const isBelieved = isNear(source.timestamp) || (source.stray !== undefined && isNear(source.stray));
+  source.stray = isBelieved ? undefined : sent;
+  if (isBelieved) source.timestamp = unwrapped;
+  return unwrapped;
 }
 
 function audioOf(codec: CodecName, timestamp: number, payload: Uint8Array): Audio | undefined {
