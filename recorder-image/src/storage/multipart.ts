@@ -170,8 +170,9 @@ export async function uploadInParts(
         { abortSignal: signal },
       );
       return { PartNumber: part.number, ETag, ChecksumSHA256: part.sha256 };
-    } finally {
-      content.destroy(); // after a failure nobody else does
+    } catch (error) {
+      content.destroy(); // only now: see `put`
+      throw error;
     }
   }
 

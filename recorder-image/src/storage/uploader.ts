@@ -107,11 +107,10 @@ async function put(
       { abortSignal: signal },
     );
   } catch (error) {
+    content.destroy(); // only now: after an answer that came before its end was read, the connection would be lost, too
     // Either the network has changed it, or the disk.
     if ((error as Error).name === 'BadDigest') assertSame(path, file, await digestFile(path, file.bytes + 1));
     throw error;
-  } finally {
-    content.destroy(); // after a failure nobody else does
   }
 }
 
