@@ -66,7 +66,7 @@ const variables = z.object({
   /** How workers take packets from the kernel: by the compiled addon, or by Node alone; `auto`: the first where it is. */
   SIPREC_MEDIA_RECEIVER: z.enum(['auto', 'native', 'dgram']).default('auto'),
   /** Packets that wait for longer, for a slow disk or CPU, turn the recorder unhealthy. */
-  SIPREC_MAX_STALL_MS: wholeNumber(50, 60_000).default(500),
+  SIPREC_MAX_STALL_MS: wholeNumber(100, 60_000).default(400),
   SIPREC_HEALTH_ADDRESS: z.string().default('0.0.0.0'),
   SIPREC_HEALTH_PORT: port.default(8080),
   /** Seconds that running recordings are given to end by themselves when the recorder is stopped. */

@@ -39,7 +39,7 @@ enum {
   FLAG_SOURCE = 1, /* it comes from elsewhere than the datagram before */
   FLAG_DROPS = 2,  /* the drops have grown */
   EVENTS = 256,
-  PER_SOCKET = 4, /* datagrams taken from one socket before it is another's turn */
+  PER_SOCKET = 8, /* datagrams taken from one socket before it is another's turn */
   MAX_AGE = 1800 * 1000 * 1000,
 };
 

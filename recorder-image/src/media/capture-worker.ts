@@ -13,8 +13,8 @@ import type { SystemError } from './system-error.ts';
 import { sendEvent, serve } from './worker-channel.ts';
 import { beat, noteDrops, noteStall, type Pulse, showPackets } from './worker-pulse.ts';
 
-/** Half of the second that a crash may cost, so that a late timer still keeps within it. */
-const FLUSH_AFTER_MS = 500;
+/** Of the second that a crash may cost; the rest is for a stall. */
+const FLUSH_AFTER_MS = 600;
 /** Streams have their turns in groups, one group a tick, which spreads the writes. */
 const TICK_MS = 20;
 const GROUPS = 5;

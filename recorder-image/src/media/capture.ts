@@ -40,8 +40,10 @@ export { WorkerCallError, WorkerExitedError } from './worker-channel.ts';
 
 const RTCP_INTERVAL_MS = 5000;
 const PORT_REST_MS = 30_000;
-/** With the flush after half a second, what is longer breaks the promise that a crash costs a second at most. */
-const MAX_STALL_MS = 500;
+/** With the flush after 600 ms, what is longer breaks the promise that a crash costs a second at most. */
+const MAX_STALL_MS = 400;
+/** A packet is garbage at once: with little room its memory is used again while the processor's cache still has it. */
+const MAX_YOUNG_GENERATION_MB = 2;
 
 /** A worker that lived shorter may die of something that is still there: its replacement waits, twice as long each time. */
 const SHORT_LIFE_MS = 10_000;
@@ -72,7 +74,7 @@ export interface CaptureOptions {
   receiver?: ReceiverKind;
   /** Between two uses of a pair of ports. Default: 30 s. */
   portRestMs?: number;
-  /** Packets that wait for longer are a sign that a worker cannot keep up. Default: 500 ms. */
+  /** Packets that wait for longer are a sign that a worker cannot keep up. Default: 400 ms. */
   maxStallMs?: number;
   /** A worker died; these streams go on in another one, less what came meanwhile and in the last second before. */
   onWorkerExit: (exit: { streamIds: number[]; error: WorkerExitedError }) => void;
@@ -195,6 +197,7 @@ export class MediaCapture {
           pulse,
           maxStallMs: this.#maxStallMs,
         } satisfies CaptureWorkerData,
+        resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_GENERATION_MB },
         onEvent: (event) => this.#onEvent(event),
         onExit: (error) => this.#onWorkerExit(worker, error),
       }),
