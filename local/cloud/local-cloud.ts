@@ -31,6 +31,8 @@ export interface LocalCloudOptions {
   fresh: boolean;
   /** Divides the intervals of health checks; 1 is Route 53's time. */
   healthTimeFactor: number;
+  /** For running calls to end when a recorder is stopped; default 5. */
+  drainSeconds?: number;
   /** A step begins; the returned function is called when it is done. */
   onStep: (what: string) => () => void;
   /** Something ended or failed while the cloud runs; in words. */
@@ -210,6 +212,7 @@ export class LocalCloudRun {
           endpoint,
           directory,
           drachtio,
+          drainSeconds: this.#options.drainSeconds ?? DRAIN_SECONDS,
           signal: this.#stop.signal,
           onIncident: this.#options.onIncident,
         });
@@ -266,6 +269,8 @@ const explainRefusal = (step: string, { name, message }: Error): string =>
   `cannot ${step}: the AWS emulator answered ${name}: ${message}\n` +
   'If the state is that of an older version, start again with --fresh (its recordings are lost) or another --state.';
 
+/** Somebody waits for `npm start` to end. */
+const DRAIN_SECONDS = 5;
 /** Never planned: a deployment with TLS is refused here. */
 const NO_PORT = 0;
 

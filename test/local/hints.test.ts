@@ -15,6 +15,8 @@ const slots = [...fixedPorts(['use1-1', 'usw2-1']).slots].map(([name, ports], i)
   recorderPid: 4_711 + i,
   sipServerPid: 4_811 + i,
   incident: () => undefined,
+  kill: async () => {},
+  restart: async () => {},
   stop: async () => {},
 }));
 
