@@ -17,6 +17,7 @@ import { credentialsOf, forgetState, installEmulator, portOfState, startEmulator
 import { LocalCloudError } from './errors.ts';
 import { replicateTable } from './global-table.ts';
 import { checkPorts, claimPorts, fixedPorts, HOST, type PortPlan } from './ports.ts';
+import { type Route53Gate, startRoute53Gate } from './route53-gate.ts';
 import { findDrachtio } from './sip-server-child.ts';
 import { type RunningSlot, startSlot } from './slot.ts';
 
@@ -46,6 +47,10 @@ export interface LocalCloud {
   credentials: { accessKeyId: string; secretAccessKey: string };
   dns: { address: string; port: number };
   slots: RunningSlot[];
+  /** State of a slot's health check, by the slot's name. */
+  health: (slot: string) => 'healthy' | 'unhealthy';
+  /** Closes the way to Route 53's API, for drills. */
+  route53: Route53Gate;
   sipServer: string;
   logDirectory: string;
   /** Address of a region's query API, without a closing slash. */
@@ -142,8 +147,10 @@ export class LocalCloudRun {
     const slots = await this.#step('start the recorders', () =>
       this.#startSlots(deployment, ports, endpoint, directory, drachtio),
     );
-    const dns = await this.#step('publish the zone and answer DNS', () =>
-      this.#startDns(deployment, ports, endpoint, credentials),
+    const route53 = await startRoute53Gate(endpoint);
+    this.#closers.push(() => route53.close());
+    const { dns, health } = await this.#step('publish the zone and answer DNS', () =>
+      this.#startDns(deployment, ports, route53.endpoint, credentials),
     );
     return {
       deployment,
@@ -151,6 +158,8 @@ export class LocalCloudRun {
       credentials,
       dns,
       slots,
+      health,
+      route53,
       sipServer: drachtio ?? 'the development SIP server',
       logDirectory: join(directory, 'logs'),
       apiUrl: (region) => `${endpoint}/restapis/${apiIds.get(region)}/v1/_user_request_`,
@@ -231,7 +240,7 @@ export class LocalCloudRun {
     ports: PortPlan,
     endpoint: string,
     credentials: { accessKeyId: string; secretAccessKey: string },
-  ): Promise<{ address: string; port: number }> {
+  ): Promise<Pick<LocalCloud, 'dns' | 'health'>> {
     const { onIncident, healthTimeFactor } = this.#options;
     const client = new Route53Client({ endpoint, credentials, region: 'us-east-1' });
     const plan = planSlots(deployment, (name) => ({ ...portsOf(ports, name), sips: NO_PORT }));
@@ -243,6 +252,7 @@ export class LocalCloudRun {
     });
     this.#closers.push(() => zone.close());
     const slotOf = new Map(checks.map((check: SlotCheck) => [check.id, check.slot]));
+    const checkOf = new Map(checks.map((check: SlotCheck) => [check.slot, check.id]));
     const checker = startHealthChecker({
       checks,
       timeFactor: healthTimeFactor,
@@ -258,7 +268,10 @@ export class LocalCloudRun {
       onError: (error) => onIncident(`DNS: ${error.message}`),
     });
     this.#closers.push(() => server.close());
-    return { address: HOST, port: server.port };
+    return {
+      dns: { address: HOST, port: server.port },
+      health: (slot) => checker.health(checkOf.get(slot) ?? slot),
+    };
   }
 }
 
