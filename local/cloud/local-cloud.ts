@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { type Deployment, parseDeployment } from '../../core/deployment.ts';
 import { indexHomeRegion, indexTableName } from '../../core/names.ts';
+import type { RecorderVariables } from '../../core/recorder-environment.ts';
 import { planSlots } from '../../core/slot-plan.ts';
 import { startHealthChecker } from '../dns-server/health-checker.ts';
 import { startRoute53Zone } from '../dns-server/route53-zone.ts';
@@ -34,6 +35,8 @@ export interface LocalCloudOptions {
   healthTimeFactor: number;
   /** For running calls to end when a recorder is stopped; default 5. */
   drainSeconds?: number;
+  /** Of all recorders, beside those that follow from the deployment. */
+  recorderVariables?: RecorderVariables;
   /** A step begins; the returned function is called when it is done. */
   onStep: (what: string) => () => void;
   /** Something ended or failed while the cloud runs; in words. */
@@ -221,6 +224,7 @@ export class LocalCloudRun {
           endpoint,
           directory,
           drachtio,
+          variables: this.#options.recorderVariables ?? {},
           drainSeconds: this.#options.drainSeconds ?? DRAIN_SECONDS,
           signal: this.#stop.signal,
           onIncident: this.#options.onIncident,

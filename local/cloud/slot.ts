@@ -29,6 +29,8 @@ export interface SlotOptions {
   drachtio: string | undefined;
   /** For running calls to end when a recorder is stopped. */
   drainSeconds: number;
+  /** Beside, or instead of, those that follow from the deployment. */
+  variables: RecorderVariables;
   /** Ends the start. */
   signal: AbortSignal;
   /** A process of the slot ended though nobody stopped it. */
@@ -165,6 +167,7 @@ function recorderVariables(options: SlotOptions): NodeJS.ProcessEnv {
     DRACHTIO_PORT: String(ports.sipAdmin),
     DRACHTIO_SECRET: SIP_SERVER_SECRET,
     LOG_LEVEL: 'info',
+    ...options.variables,
   };
   return {
     ...emulatorEnvironment(endpoint, deployment.account, slot.region),

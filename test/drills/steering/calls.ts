@@ -58,13 +58,12 @@ const tried = ({ attempts }: CallResult): string =>
 
 /** For people, a line each. */
 export function describeOutcomes({ placed, recorded, failedOver, lost, cut }: CallOutcomes): string[] {
-  const cutBy = Map.groupBy(
-    cut,
-    ({ recording }) => `${recording?.slot}: ${recording?.status} (${recording?.statusReasons.join('; ')})`,
-  );
+  const cutBy = Map.groupBy(cut, ({ recording }) => `${recording?.status} by ${recording?.slot}`);
   return [
     `new calls: ${placed} placed, ${recorded} recorded, ${failedOver} failed over, ${lost} lost`,
     `recordings cut: ${cut.length}`,
-    ...[...cutBy].map(([how, calls]) => `  ${calls.length} by ${how}`),
+    ...[...cutBy].map(([how, calls]) => `  ${calls.length} ${how}, such as: ${reasonsOf(calls[0])}`),
   ];
 }
+
+const reasonsOf = (one: VerifiedCall | undefined): string => one?.recording?.statusReasons.join('; ') ?? '';

@@ -17,6 +17,8 @@ import type { SteeringDrill, SteeringDrillOptions, SteeringStage } from './steer
 const LONGEST_MS = 15 * 60_000;
 /** Calls of a recorder that is stopped may end by themselves. */
 const DRAIN_SECONDS = 120;
+/** Calls whose BYE cannot arrive end within the drill. */
+const SILENCE_SECONDS = 15;
 
 export interface PlayedStage extends SteeringStage {
   /** Places no more calls, and waits for the ends of all. */
@@ -46,6 +48,7 @@ export async function startSteeringStage(
       fresh: false,
       healthTimeFactor: timeFactor,
       drainSeconds: DRAIN_SECONDS,
+      recorderVariables: { SIPREC_SILENCE_SECONDS: String(SILENCE_SECONDS) },
       onStep: (what) => {
         log(what);
         return () => {};
