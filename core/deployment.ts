@@ -66,6 +66,8 @@ const service = z.strictObject({
   transports: z
     .array(z.enum(TRANSPORTS, 'write udp, tcp or tls'))
     .min(1, 'name at least one transport: udp, tcp, tls'),
+  /** NAPTR records for SRCs that look for the transport first (RFC 3263 section 4.1), in the order of `transports`. */
+  naptr: z.boolean('write true or false').optional(),
 });
 
 /**
