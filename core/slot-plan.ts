@@ -9,6 +9,7 @@ import {
   type Deployment,
   type DeploymentRegion,
   type DeploymentSlot,
+  SRV_LABELS,
   slotsOfService,
   type Transport,
 } from './deployment.ts';
@@ -66,11 +67,11 @@ export interface SlotPorts {
 
 const PRODUCTION_PORTS: SlotPorts = { sip: SIP_PORT, sips: SIPS_PORT, health: HEALTH_PORT };
 
-/** RFC 3263 sections 4.1 and 4.2: what an SRC asks for, what NAPTR calls it, and which port is behind it. */
-const SERVICES: Record<Transport, { label: string; naptr: string; port: keyof SlotPorts }> = {
-  udp: { label: '_sip._udp', naptr: 'SIP+D2U', port: 'sip' },
-  tcp: { label: '_sip._tcp', naptr: 'SIP+D2T', port: 'sip' },
-  tls: { label: '_sips._tcp', naptr: 'SIPS+D2T', port: 'sips' },
+/** What NAPTR calls each transport (RFC 3263 section 4.1), and which port is behind it. */
+const SERVICES: Record<Transport, { naptr: string; port: keyof SlotPorts }> = {
+  udp: { naptr: 'SIP+D2U', port: 'sip' },
+  tcp: { naptr: 'SIP+D2T', port: 'sip' },
+  tls: { naptr: 'SIPS+D2T', port: 'sips' },
 };
 
 /** The NAPTR records of one service: a record set with a value per transport. */
@@ -150,7 +151,7 @@ export const serviceDomain = (deployment: Deployment, serviceName: string): stri
 
 /** RFC 2782 name of a service, such as `_sip._udp.siprec.rec.example.com`. */
 export const srvName = (deployment: Deployment, serviceName: string, transport: Transport): string =>
-  `${SERVICES[transport].label}.${serviceDomain(deployment, serviceName)}`;
+  `${SRV_LABELS[transport]}.${serviceDomain(deployment, serviceName)}`;
 
 /**
  * The SRV names that a region's slots are in, with those slots: what steering of that region may change.
