@@ -44,6 +44,7 @@ describe('readRecorderEnvironment', () => {
       SIPREC_MEDIA_WORKERS: 1,
       SIPREC_MEDIA_RECEIVER: 'auto',
       SIPREC_MAX_STALL_MS: 400,
+      SIPREC_MAX_LOOP_DELAY_MS: 500,
       SIPREC_HEALTH_ADDRESS: '0.0.0.0',
       SIPREC_HEALTH_PORT: 8080,
       SIPREC_DRAIN_SECONDS: 7200,
@@ -80,6 +81,15 @@ describe('readRecorderEnvironment', () => {
       SIPREC_HEALTH_PORT: 0,
       LOG_LEVEL: 'debug',
     });
+  });
+
+  it('takes what is set to nothing as not set, where nothing is needed', () => {
+    expect(readRecorderEnvironment({ ...NEEDED, SIPREC_FLEET_TABLE: '' })).toEqual(
+      readRecorderEnvironment(NEEDED),
+    );
+    expect(readRecorderEnvironment({ ...NEEDED, SIPREC_FLEET_TABLE: 'fleet' }).SIPREC_FLEET_TABLE).toBe(
+      'fleet',
+    );
   });
 
   it('names every variable that is missing, at once', () => {

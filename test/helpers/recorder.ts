@@ -81,6 +81,7 @@ async function surround({ endpoint = NO_ENDPOINT, ...options }: RecorderOptions)
     SIPREC_RTP_PORT_MAX: String(rtp.max),
     SIPREC_PORT_COOLDOWN_SECONDS: '0', // the ranges are small, and every packet is of its call
     SIPREC_MAX_STALL_MS: '60000', // a busy machine is no matter of these tests
+    SIPREC_MAX_LOOP_DELAY_MS: '60000',
     SIPREC_HEALTH_ADDRESS: HOST,
     SIPREC_HEALTH_PORT: '0',
     DRACHTIO_PORT: String(sipServer.adminPort),

@@ -11,6 +11,7 @@ import type { DeploymentSource } from '../../../core/deployment.ts';
 import { addressTest } from '../media/address-rule.ts';
 import { readOffer, SdpError } from '../sdp/offer.ts';
 import type { Ending, SessionEvent } from '../storage/session-record.ts';
+import { TooLateError, within } from '../within.ts';
 import { COMMON_HEADERS, contact, dialogKey, lists, unsupportedExtensions } from './headers.ts';
 import { missingMarks, PROFILES } from './profiles.ts';
 import { RecordingDialog } from './recording-dialog.ts';
@@ -38,7 +39,6 @@ import {
   type SipRequest,
   SipServerLostError,
 } from './sip-server.ts';
-import { TooLateError, within } from './within.ts';
 
 export interface SrsOptions {
   slot: string;
