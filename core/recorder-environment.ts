@@ -43,6 +43,8 @@ const variables = z.object({
   SIPREC_BUCKET: text,
   /** The region's fleet table, for load reports; without it none are written. */
   SIPREC_FLEET_TABLE: optionalText,
+  /** Name of the SSM parameter that closes the region (`closed`) and opens it (`open`); without it the region is open. */
+  SIPREC_REGION_SWITCH: optionalText,
   /** Directory of journals and finished files that are not yet safe in S3. */
   SIPREC_SPOOL: text,
   /**

@@ -11,6 +11,7 @@ import { HealthWatch } from './health/health-watch.ts';
 import { CpuShare, LoopDelay } from './health/host-load.ts';
 import { fleetTable, type Load, LoadReports, spoolFill } from './health/load-report.ts';
 import { spoolGuard } from './health/spool-guard.ts';
+import { ssmParameter, watchRegionSwitch } from './lifecycle/region-switch.ts';
 import { resumeRecordings } from './lifecycle/resume.ts';
 import { chooseReceiver, MediaCapture } from './media/capture.ts';
 import { connectSipServer } from './sip/sip-server.ts';
@@ -46,6 +47,8 @@ export interface RecorderTimes {
   s3StallMs?: number;
   /** When the spool's disk is said to be filling. */
   forecast?: Partial<ForecastTerms>;
+  /** Between two looks at the region switch. */
+  pollMs?: number;
 }
 
 export interface Recorder {
@@ -76,6 +79,7 @@ export async function startRecorder(
     sipSilenceMs,
     s3StallMs,
     forecast: terms,
+    pollMs,
   }: RecorderTimes = {},
 ): Promise<Recorder> {
   const keys = SpoolKeys.from(environment.SIPREC_SPOOL_KEY);
@@ -187,7 +191,7 @@ export async function startRecorder(
     return {
       sipServerConnected,
       draining: srs.draining,
-      regionClosed: false,
+      regionClosed: srs.regionClosed,
       activeRecordings: srs.active,
       callCapacity: environment.SIPREC_CALL_CAPACITY,
       ...resources(),
@@ -267,6 +271,25 @@ export async function startRecorder(
   if (table) reports = new LoadReports({ write: table.write, load, logger });
   else logger.info('SIPREC_FLEET_TABLE is not set: no load is reported, and weights stay as they are');
 
+  const switchName = environment.SIPREC_REGION_SWITCH;
+  const parameter = switchName && ssmParameter(switchName);
+  const regionSwitch =
+    parameter &&
+    watchRegionSwitch({
+      name: switchName,
+      read: parameter.read,
+      onChange: (value) => {
+        srs.regionClosed = value === 'closed';
+        logger.warn({ active: srs.active }, `the region is ${value}`);
+        void look();
+      },
+      logger,
+      ...(pollMs !== undefined && { intervalMs: pollMs }),
+    });
+  if (regionSwitch)
+    await regionSwitch.first; // a closed region gets no call from a recorder that starts
+  else logger.info('SIPREC_REGION_SWITCH is not set: this recorder cannot be told to close its region');
+
   const connection = Promise.withResolvers<string>();
   const sip = connectSipServer(
     {
@@ -337,6 +360,8 @@ export async function startRecorder(
       await reports?.stop();
       clearInterval(watching);
       if (table) table.close();
+      if (regionSwitch) regionSwitch.stop();
+      if (parameter) parameter.close();
       for (const measure of [loopDelay, reportedLoopDelay]) measure.stop();
       await capture.stop();
       await healthServer.close();

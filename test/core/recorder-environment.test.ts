@@ -84,7 +84,7 @@ describe('readRecorderEnvironment', () => {
   });
 
   it('takes what is set to nothing as not set, where nothing is needed', () => {
-    expect(readRecorderEnvironment({ ...NEEDED, SIPREC_FLEET_TABLE: '' })).toEqual(
+    expect(readRecorderEnvironment({ ...NEEDED, SIPREC_FLEET_TABLE: '', SIPREC_REGION_SWITCH: '' })).toEqual(
       readRecorderEnvironment(NEEDED),
     );
     expect(readRecorderEnvironment({ ...NEEDED, SIPREC_FLEET_TABLE: 'fleet' }).SIPREC_FLEET_TABLE).toBe(

@@ -14,6 +14,7 @@ import {
   type SlotState,
   slotItemId,
 } from '../../../core/fleet.ts';
+import { Trouble } from '../trouble.ts';
 import { within } from '../within.ts';
 
 /** Below the interval, so that no report waits for its predecessor. */
@@ -69,7 +70,7 @@ export class LoadReports {
   #told = new Set<SlotState | undefined>([undefined]);
   #writing: Promise<void> | undefined;
   #again = false;
-  #failing = false;
+  readonly #trouble: Trouble;
   readonly counters = { written: 0, failed: 0 };
 
   /** Begins with a report. */
@@ -80,6 +81,10 @@ export class LoadReports {
       limitMs: WRITE_LIMIT_MS,
       ...options,
     };
+    this.#trouble = new Trouble(options.logger, {
+      begins: 'load reports cannot be written; steering goes by the last one meanwhile',
+      ends: 'load reports are written again',
+    });
     this.#timer = setInterval(() => void this.#write(), this.#options.intervalMs);
     void this.#write();
   }
@@ -113,7 +118,7 @@ export class LoadReports {
   }
 
   async #writeOne(): Promise<void> {
-    const { write, limitMs, logger } = this.#options;
+    const { write, limitMs } = this.#options;
     try {
       const report = await this.#report();
       const alone = this.#told.size === 1 && this.#told.has(report.state);
@@ -123,16 +128,10 @@ export class LoadReports {
       await within(limitMs, written, `the fleet table did not answer within ${limitMs} ms`);
       this.#told = new Set([report.state]);
       this.counters.written++;
-      if (this.#failing) logger.info('load reports are written again');
-      this.#failing = false;
+      this.#trouble.worked();
     } catch (error) {
       this.counters.failed++;
-      if (!this.#failing)
-        logger.warn(
-          { err: error },
-          'load reports cannot be written; steering goes by the last one meanwhile',
-        );
-      this.#failing = true;
+      this.#trouble.failed(error);
     }
   }
 
