@@ -82,6 +82,11 @@ const variables = z.object({
   SIPREC_HEALTH_PORT: port.default(8080),
   /** Seconds that running recordings are given to end by themselves when the recorder is stopped. */
   SIPREC_DRAIN_SECONDS: wholeNumber(0, 86_400).default(7_200),
+  /** `http://169.254.169.254` on EC2: the recorder drains when its instance is about to go. Without it nobody asks. */
+  SIPREC_INSTANCE_METADATA: optionalText.refine(
+    (value) => value === undefined || URL.canParse(value),
+    'write an address such as http://169.254.169.254',
+  ),
   /** A recording without any RTP for so long, and not on hold, is over: SRCs die without a BYE. */
   SIPREC_SILENCE_SECONDS: wholeNumber(1, 86_400).default(7_200),
   /** The same once the dialog is lost, with the SIP server or with the recorder's predecessor: no BYE can come. */

@@ -11,8 +11,10 @@ import { HealthWatch } from './health/health-watch.ts';
 import { CpuShare, LoopDelay } from './health/host-load.ts';
 import { fleetTable, type Load, LoadReports, spoolFill } from './health/load-report.ts';
 import { spoolGuard } from './health/spool-guard.ts';
+import { type ControlSocket, openControlSocket } from './lifecycle/control-socket.ts';
 import { ssmParameter, watchRegionSwitch } from './lifecycle/region-switch.ts';
 import { resumeRecordings } from './lifecycle/resume.ts';
+import { watchTermination } from './lifecycle/termination-notice.ts';
 import { chooseReceiver, MediaCapture } from './media/capture.ts';
 import { connectSipServer } from './sip/sip-server.ts';
 import { Srs } from './sip/srs.ts';
@@ -27,6 +29,8 @@ import { within } from './within.ts';
 const CHECK_MS = 1_000;
 /** What is on its way to S3 when a recorder stops may still arrive; the next start goes on with the rest. */
 const LAST_UPLOADS_MS = 15_000;
+/** A Spot Instance goes at the time that it was told: this long before it, what runs is ended, and then finished. */
+const TERMINATION_MARGIN_MS = 30_000;
 /** A disk that does not say in this time how much is free has trouble. Route 53 waits for 2 s. */
 const DISK_LIMIT_MS = 500;
 const MIB = 1024 * 1024;
@@ -47,12 +51,21 @@ export interface RecorderTimes {
   s3StallMs?: number;
   /** When the spool's disk is said to be filling. */
   forecast?: Partial<ForecastTerms>;
-  /** Between two looks at the region switch. */
+  /** Between two looks at the region switch, and at the instance's metadata. */
   pollMs?: number;
+}
+
+/** Somebody other than this process's parent wants the recorder to stop. */
+export interface DrainRequest {
+  why: string;
+  /** There is no more time than that for running recordings; absent if nobody says so. */
+  ceilingMs?: number;
 }
 
 export interface Recorder {
   healthPort: number;
+  /** Resolves when the instance is about to go, or by the command `drain`. `stop` is the caller's to call. */
+  drainRequested: Promise<DrainRequest>;
   /** Resolves at the first connection to the SIP server, with the addresses that it listens on. */
   connected: Promise<string>;
   /**
@@ -290,6 +303,30 @@ export async function startRecorder(
     await regionSwitch.first; // a closed region gets no call from a recorder that starts
   else logger.info('SIPREC_REGION_SWITCH is not set: this recorder cannot be told to close its region');
 
+  const drainRequest = Promise.withResolvers<DrainRequest>();
+  let stopWatchingTermination = () => {};
+  if (environment.SIPREC_INSTANCE_METADATA)
+    stopWatchingTermination = watchTermination({
+      endpoint: environment.SIPREC_INSTANCE_METADATA,
+      onNotice: ({ why, at }) => {
+        logger.warn({ at }, why);
+        const leftMs = at && Math.max(0, at.getTime() - Date.now() - TERMINATION_MARGIN_MS);
+        drainRequest.resolve({ why, ...(leftMs !== undefined && { ceilingMs: leftMs }) });
+      },
+      logger,
+      ...(pollMs !== undefined && { intervalMs: pollMs }),
+    });
+  let control: ControlSocket | undefined;
+  try {
+    control = await openControlSocket(spool.directory, () => {
+      logger.info({ active: srs.active }, 'drain: the command has come');
+      drainRequest.resolve({ why: 'the command drain' });
+      return srs.active;
+    });
+  } catch (error) {
+    logger.warn({ err: error }, 'the command drain will not reach this recorder; SIGTERM does');
+  }
+
   const connection = Promise.withResolvers<string>();
   const sip = connectSipServer(
     {
@@ -344,6 +381,7 @@ export async function startRecorder(
     crashMediaWorker: () => capture.crashWorker(0),
     healthPort: healthServer.port,
     connected: connection.promise,
+    drainRequested: drainRequest.promise,
     async stop(ceilingMs) {
       logger.info({ active: srs.active }, 'draining');
       const deadline = setTimeout(() => void srs.endAll(), ceilingMs);
@@ -366,6 +404,8 @@ export async function startRecorder(
       await capture.stop();
       await healthServer.close();
       s3.destroy();
+      stopWatchingTermination();
+      await control?.close();
       lock.release();
       logger.info(finisher.counters, 'stopped');
     },

@@ -84,9 +84,14 @@ describe('readRecorderEnvironment', () => {
   });
 
   it('takes what is set to nothing as not set, where nothing is needed', () => {
-    expect(readRecorderEnvironment({ ...NEEDED, SIPREC_FLEET_TABLE: '', SIPREC_REGION_SWITCH: '' })).toEqual(
-      readRecorderEnvironment(NEEDED),
-    );
+    expect(
+      readRecorderEnvironment({
+        ...NEEDED,
+        SIPREC_FLEET_TABLE: '',
+        SIPREC_REGION_SWITCH: '',
+        SIPREC_INSTANCE_METADATA: '',
+      }),
+    ).toEqual(readRecorderEnvironment(NEEDED));
     expect(readRecorderEnvironment({ ...NEEDED, SIPREC_FLEET_TABLE: 'fleet' }).SIPREC_FLEET_TABLE).toBe(
       'fleet',
     );
@@ -112,6 +117,7 @@ describe('readRecorderEnvironment', () => {
     ['SIPREC_SPOOL_RESERVE_MB', '1GB', 'write a whole number from 0 to 1000000'],
     ['SIPREC_DRAIN_SECONDS', '', 'write a whole number from 0 to 86400'],
     ['DRACHTIO_PORT', ' 9022', 'write a whole number from 0 to 65535'],
+    ['SIPREC_INSTANCE_METADATA', '169.254.169.254', 'write an address such as http://169.254.169.254'],
     ['LOG_LEVEL', 'loud', 'expected one of "trace"|"debug"'],
   ])('refuses %s=%j', (name, value, remedy) => {
     const problems = problemsOf({ ...NEEDED, [name]: value });

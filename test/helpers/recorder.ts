@@ -11,7 +11,8 @@ import { type RecorderVariables, readRecorderEnvironment } from '../../core/reco
 import { type Child, nodeProgram, runChild, startChild } from '../../local/cloud/child.ts';
 import { emulatorEnvironment } from '../../local/cloud/deploy.ts';
 import { type SipServer, startSipServer } from '../../local/sip-server/server.ts';
-import { type RecorderTimes, startRecorder } from '../../recorder-image/src/recorder.ts';
+import { CONTROL_SOCKET } from '../../recorder-image/src/lifecycle/control-socket.ts';
+import { type Recorder, type RecorderTimes, startRecorder } from '../../recorder-image/src/recorder.ts';
 import { LOCK_FILE } from '../../recorder-image/src/storage/spool-lock.ts';
 import { LogLines } from './logs.ts';
 
@@ -101,7 +102,7 @@ async function surround({ endpoint = NO_ENDPOINT, ...options }: RecorderOptions)
 }
 
 const observe = (spool: string, healthPort: number) => ({
-  spooled: () => readdirSync(spool).filter((name) => name !== LOCK_FILE),
+  spooled: () => readdirSync(spool).filter((name) => name !== LOCK_FILE && name !== CONTROL_SOCKET),
   async health(path: string) {
     const response = await fetch(`http://${HOST}:${healthPort}${path}`);
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
@@ -109,6 +110,7 @@ const observe = (spool: string, healthPort: number) => ({
 });
 
 export interface LocalRecorder extends TestRecorder {
+  drainRequested: Recorder['drainRequested'];
   /** As at SIGTERM. */
   drain(ceilingMs: number): Promise<void>;
   crashMediaWorker(): Promise<void>;
@@ -137,6 +139,7 @@ export async function startTestRecorder(
   };
   return {
     drain,
+    drainRequested: recorder.drainRequested,
     crashMediaWorker: () => recorder.crashMediaWorker(),
     sipServer,
     spool,
