@@ -21,6 +21,7 @@ import { checkPorts, claimPorts, fixedPorts, HOST, type PortPlan } from './ports
 import { type Route53Gate, startRoute53Gate } from './route53-gate.ts';
 import { findDrachtio } from './sip-server-child.ts';
 import { type RunningSlot, startSlot } from './slot.ts';
+import { redirectRoute53 } from './steering-function.ts';
 
 export interface LocalCloudOptions {
   deploymentFile: string;
@@ -152,6 +153,7 @@ export class LocalCloudRun {
     );
     const route53 = await startRoute53Gate(endpoint);
     this.#closers.push(() => route53.close());
+    for (const region of regions) await redirectRoute53({ endpoint, credentials, region }, route53.endpoint);
     const { dns, health } = await this.#step('publish the zone and answer DNS', () =>
       this.#startDns(deployment, ports, route53.endpoint, credentials),
     );

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Deployment } from '../../core/deployment.ts';
+import { fleetTableName, regionSwitchName } from '../../core/fleet.ts';
 import { recordingsBucketName } from '../../core/names.ts';
 import type { RecorderVariables } from '../../core/recorder-environment.ts';
 import type { PlannedSlot } from '../../core/slot-plan.ts';
@@ -154,6 +155,8 @@ function recorderVariables(options: SlotOptions): NodeJS.ProcessEnv {
     SIPREC_CALL_CAPACITY: String(slot.callCapacity),
     SIPREC_SOURCES: JSON.stringify(deployment.sources),
     SIPREC_BUCKET: recordingsBucketName(deployment, slot.region),
+    SIPREC_FLEET_TABLE: fleetTableName(deployment),
+    SIPREC_REGION_SWITCH: regionSwitchName(deployment),
     SIPREC_SPOOL: join(directory, 'spool', slot.name),
     SIPREC_SPOOL_KEY: spoolKey(directory),
     SIPREC_MEDIA_ADDRESS: HOST,

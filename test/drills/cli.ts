@@ -29,7 +29,7 @@ No call is lost: the local cloud, with two new calls a second.
 ${list(STEERING_DRILLS.values())}
 
   --seconds N     length of each call (default 10)
-  --time-factor N divides the intervals of health checks and of steering (default 1: AWS's time)
+  --time-factor N divides the intervals of health checks (default 1: Route 53's time)
 
 Their last line: {"drill","passed","newCalls","recorded","failedOver","lost","secondsToLeaveDns","cut"}.
 

@@ -11,7 +11,7 @@ import { startSteeringStage } from './steering-stage.ts';
 export interface SteeringDrillOptions {
   /** Length of each call. */
   callMs: number;
-  /** Divides the intervals of health checks and of steering; 1 is AWS's time. */
+  /** Divides the intervals of health checks; 1 is Route 53's time. */
   timeFactor: number;
   /** Told as it goes on. */
   log: (line: string) => void;

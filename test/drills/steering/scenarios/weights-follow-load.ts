@@ -4,8 +4,8 @@ import { loadSlot } from '../caller.ts';
 import type { SteeringDrill } from '../steering-drill.ts';
 import { activeOn } from './slot-status.ts';
 
-const CAPACITY = 40;
-const LOAD = 34;
+const CAPACITY = 60;
+const LOAD = 48;
 /** Calls that an SRC sends by an answer that it remembers. */
 const TTL_MS = 30_000;
 /** At two calls a second, enough to tell a quarter from a tenth. */
