@@ -14,6 +14,7 @@ import {
 } from '@aws-sdk/client-route-53';
 import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { FLEET_KEY, type LoadReport, STEERING_ITEM_ID, slotItemId } from '../../../core/fleet.ts';
+import { wantedWeight } from '../../../core/srv-policy.ts';
 import { IMPATIENT } from '../../../functions/shared/aws-clients.ts';
 import type { SteeringEnvironment } from '../../../functions/steer-traffic/environment.ts';
 import { type SteeringRun, steerTraffic } from '../../../functions/steer-traffic/steer-traffic.ts';
@@ -28,6 +29,17 @@ export const NAMES = { [UDP]: ['use1-1', 'use1-2'], [TCP]: ['use1-1', 'use1-2'] 
 /** A slot of another region, in the same names. */
 export const FOREIGN = 'usw2-1';
 export const CAPACITY = 1000;
+
+/** What the policy wants for a slot with so many calls. */
+export const wanted = (activeRecordings: number, callCapacity = CAPACITY): number =>
+  wantedWeight(
+    {
+      slot: 'any',
+      weight: callCapacity,
+      report: { state: 'serving', activeRecordings, callCapacity, reportedAtMs: 0 },
+    },
+    0,
+  ).weight;
 
 /** A moment; tests count from it. */
 export const T0 = Date.parse('2026-11-25T12:00:00.000Z');
