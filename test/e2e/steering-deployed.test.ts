@@ -16,8 +16,7 @@ import {
 import { planSlots } from '../../core/slot-plan.ts';
 import { type DeployTarget, deployStacks } from '../../local/cloud/deploy.ts';
 import { publishZone } from '../../local/cloud/dns-records.ts';
-import { listRecordSets } from '../../local/dns-server/route53-zone.ts';
-import { wanted } from '../functions/steer-traffic/stage.ts';
+import { srvWeights, wanted } from '../functions/steer-traffic/stage.ts';
 import { startTestEmulator, type TestEmulator } from '../helpers/emulator.ts';
 import { CLOUD_START_TIMEOUT_MS } from './cloud.ts';
 import { eventually } from './eventually.ts';
@@ -50,17 +49,6 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** `slot transport` -> weight. */
-async function weights(): Promise<Record<string, number>> {
-  const srv = (await listRecordSets(route53, hostedZoneId)).filter(({ Type }) => Type === 'SRV');
-  return Object.fromEntries(
-    srv.map(({ Name, SetIdentifier, ResourceRecords }) => [
-      `${SetIdentifier} ${Name?.split('.')[1]}`,
-      Number(ResourceRecords?.[0]?.Value?.split(' ')[1]),
-    ]),
-  );
-}
-
 async function report(region: string, slot: string, activeRecordings: number): Promise<void> {
   const now = Date.now();
   const item: LoadReport = {
@@ -87,7 +75,7 @@ describe('the deployed steering', () => {
       const weight = wanted(activeRecordings, 100);
       await report(region, slot, activeRecordings);
       await eventually(`the weight ${weight} of ${slot}`, async () => {
-        const now = await weights();
+        const now = await srvWeights(route53, hostedZoneId);
         return now[`${slot} _udp`] === weight && now[`${slot} _tcp`] === weight ? now : undefined;
       });
     },

@@ -143,15 +143,8 @@ export class SteeringStage {
     return listRecordSets(this.#route53, this.hostedZoneId);
   }
 
-  /** `slot name`, without the zone -> weight. */
-  async weights(): Promise<Record<string, number>> {
-    const srv = (await this.recordSets()).filter(({ Type }) => Type === 'SRV');
-    return Object.fromEntries(
-      srv.map(({ Name, SetIdentifier, ResourceRecords }) => [
-        `${SetIdentifier} ${Name?.split('.')[1]}`,
-        Number(ResourceRecords?.[0]?.Value?.split(' ')[1]),
-      ]),
-    );
+  weights(): Promise<Record<string, number>> {
+    return srvWeights(this.#route53, this.hostedZoneId);
   }
 
   /** A slot reports so many calls; `over` spoils the item. */
@@ -215,6 +208,20 @@ export class SteeringStage {
   logged(level: 'ERROR' | 'WARN' | 'INFO'): LogEntry[] {
     return this.logger.entries.filter((entry) => entry.level === level);
   }
+}
+
+/** The weights in a zone: `use1-1 _udp` -> weight. */
+export async function srvWeights(
+  route53: Route53Client,
+  hostedZoneId: string,
+): Promise<Record<string, number>> {
+  const srv = (await listRecordSets(route53, hostedZoneId)).filter(({ Type }) => Type === 'SRV');
+  return Object.fromEntries(
+    srv.map(({ Name, SetIdentifier, ResourceRecords }) => [
+      `${SetIdentifier} ${Name?.split('.')[1]}`,
+      Number(ResourceRecords?.[0]?.Value?.split(' ')[1]),
+    ]),
+  );
 }
 
 function srvRecord(name: string, slot: string, index: number, checkId: string): ResourceRecordSet {
