@@ -71,7 +71,7 @@ export async function steerTraffic(
     const { records, missing } = await readSlotRecords(route53, hostedZoneId, environment.names);
     run.missing = missing;
     for (const record of missing) logger.error('the zone has no such record of the slot', { ...record });
-    noteWeights(run.weights, records);
+    run.weights = largestWeights(records);
 
     const changes = fittingBatch(decide(records, reports, steering, nowMs));
     if (changes.length === 0) return run;
@@ -79,13 +79,10 @@ export async function steerTraffic(
     const changeId = await writeWeights(route53, hostedZoneId, changes, comment);
     run.changes = changes.map(({ change }) => change);
     for (const { record, change } of changes) logger.info('weight changed', { name: record.name, ...change });
-    run.weights.clear();
     const written = new Map(changes.map(({ record, weight }) => [record, weight]));
-    noteWeights(
-      run.weights,
+    run.weights = largestWeights(
       records.map((record) => ({ ...record, weight: written.get(record) ?? record.weight })),
     );
-
     await remember(fleet, slots, steering, run.changes, changeId, nowMs, logger);
     return run;
   } catch (error) {
@@ -150,8 +147,10 @@ function decide(
   });
 }
 
-function noteWeights(weights: Map<string, number>, records: Pick<SlotRecord, 'slot' | 'weight'>[]): void {
+function largestWeights(records: readonly SlotRecord[]): Map<string, number> {
+  const weights = new Map<string, number>();
   for (const { slot, weight } of records) weights.set(slot, Math.max(weights.get(slot) ?? 0, weight));
+  return weights;
 }
 
 /** Weights are written already: without this note the next change may come sooner than it should, and no more than that. */

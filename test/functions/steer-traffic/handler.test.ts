@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import { FLEET_TABLE } from '../../../functions/shared/environment.ts';
 import { METRICS, STEERED_NAMES, ZONE as ZONE_NAME } from '../../../functions/steer-traffic/constants.ts';
 import { EMULATOR_START_TIMEOUT_MS } from '../../helpers/emulator.ts';
-import { NAMES, REGION, SteeringStage, TABLE, ZONE } from './stage.ts';
+import { NAMES, REGION, SteeringStage, TABLE, wanted, ZONE } from './stage.ts';
 
 const ENVIRONMENT = { ...process.env };
 
@@ -48,8 +48,8 @@ describe('the function', () => {
   it('steers, and says what it found and did', async () => {
     await stage.report('use1-1', 600, Date.now());
     await handler();
-    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': 400, 'use1-1 _tcp': 400 });
-    expect(Object.fromEntries(valuesOf(METRICS.weight, 'slot'))).toMatchObject({ 'use1-1': 400 });
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(600), 'use1-1 _tcp': wanted(600) });
+    expect(Object.fromEntries(valuesOf(METRICS.weight, 'slot'))).toMatchObject({ 'use1-1': wanted(600) });
     expect(valuesOf(METRICS.withoutFreshReport, 'service')).toEqual([['steer-traffic', 1]]);
     expect(valuesOf(METRICS.missingRecords, 'service')).toEqual([['steer-traffic', 0]]);
     const [[, age] = [], ...more] = valuesOf(METRICS.oldestReport, 'service');

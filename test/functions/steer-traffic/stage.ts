@@ -14,6 +14,7 @@ import {
 } from '@aws-sdk/client-route-53';
 import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { FLEET_KEY, type LoadReport, STEERING_ITEM_ID, slotItemId } from '../../../core/fleet.ts';
+import { wantedWeight } from '../../../core/srv-policy.ts';
 import { IMPATIENT } from '../../../functions/shared/aws-clients.ts';
 import type { SteeringEnvironment } from '../../../functions/steer-traffic/environment.ts';
 import { type SteeringRun, steerTraffic } from '../../../functions/steer-traffic/steer-traffic.ts';
@@ -28,6 +29,17 @@ export const NAMES = { [UDP]: ['use1-1', 'use1-2'], [TCP]: ['use1-1', 'use1-2'] 
 /** A slot of another region, in the same names. */
 export const FOREIGN = 'usw2-1';
 export const CAPACITY = 1000;
+
+/** What the policy wants for a slot with so many calls. */
+export const wanted = (activeRecordings: number, callCapacity = CAPACITY): number =>
+  wantedWeight(
+    {
+      slot: 'any',
+      weight: callCapacity,
+      report: { state: 'serving', activeRecordings, callCapacity, reportedAtMs: 0 },
+    },
+    0,
+  ).weight;
 
 /** A moment; tests count from it. */
 export const T0 = Date.parse('2026-11-25T12:00:00.000Z');
@@ -131,15 +143,8 @@ export class SteeringStage {
     return listRecordSets(this.#route53, this.hostedZoneId);
   }
 
-  /** `slot name`, without the zone -> weight. */
-  async weights(): Promise<Record<string, number>> {
-    const srv = (await this.recordSets()).filter(({ Type }) => Type === 'SRV');
-    return Object.fromEntries(
-      srv.map(({ Name, SetIdentifier, ResourceRecords }) => [
-        `${SetIdentifier} ${Name?.split('.')[1]}`,
-        Number(ResourceRecords?.[0]?.Value?.split(' ')[1]),
-      ]),
-    );
+  weights(): Promise<Record<string, number>> {
+    return srvWeights(this.#route53, this.hostedZoneId);
   }
 
   /** A slot reports so many calls; `over` spoils the item. */
@@ -203,6 +208,20 @@ export class SteeringStage {
   logged(level: 'ERROR' | 'WARN' | 'INFO'): LogEntry[] {
     return this.logger.entries.filter((entry) => entry.level === level);
   }
+}
+
+/** The weights in a zone: `use1-1 _udp` -> weight. */
+export async function srvWeights(
+  route53: Route53Client,
+  hostedZoneId: string,
+): Promise<Record<string, number>> {
+  const srv = (await listRecordSets(route53, hostedZoneId)).filter(({ Type }) => Type === 'SRV');
+  return Object.fromEntries(
+    srv.map(({ Name, SetIdentifier, ResourceRecords }) => [
+      `${SetIdentifier} ${Name?.split('.')[1]}`,
+      Number(ResourceRecords?.[0]?.Value?.split(' ')[1]),
+    ]),
+  );
 }
 
 function srvRecord(name: string, slot: string, index: number, checkId: string): ResourceRecordSet {

@@ -1,7 +1,18 @@
 import type { ResourceRecordSet } from '@aws-sdk/client-route-53';
 import { FLEET_KEY, STEERING_ITEM_ID } from '../../../core/fleet.ts';
 import { EMULATOR_START_TIMEOUT_MS } from '../../helpers/emulator.ts';
-import { CAPACITY, FOREIGN, SteeringStage, seconds, T0, TCP, THROTTLING, UDP, ZONE } from './stage.ts';
+import {
+  CAPACITY,
+  FOREIGN,
+  SteeringStage,
+  seconds,
+  T0,
+  TCP,
+  THROTTLING,
+  UDP,
+  wanted,
+  ZONE,
+} from './stage.ts';
 
 let stage: SteeringStage;
 beforeAll(async () => {
@@ -44,16 +55,16 @@ describe('a run', () => {
     const run = await stage.run(seconds(5));
     expect(await stage.weights()).toEqual({
       ...FULL,
-      'use1-1 _udp': 400,
-      'use1-1 _tcp': 400,
-      'use1-2 _udp': 100,
-      'use1-2 _tcp': 100,
+      'use1-1 _udp': wanted(600),
+      'use1-1 _tcp': wanted(600),
+      'use1-2 _udp': wanted(900),
+      'use1-2 _tcp': wanted(900),
     });
     expect(changesSent()).toHaveLength(1);
     expect(run).toMatchObject({ oldestReportSeconds: 5, withoutFreshReport: [], missing: [] });
     expect(run.skipped).toBeUndefined();
     expect(run.changes).toHaveLength(4);
-    expect(Object.fromEntries(run.weights)).toEqual({ 'use1-1': 400, 'use1-2': 100 });
+    expect(Object.fromEntries(run.weights)).toEqual({ 'use1-1': wanted(600), 'use1-2': wanted(900) });
     const at = new Date(seconds(5)).toISOString();
     expect(await stage.steering()).toEqual({
       [FLEET_KEY]: STEERING_ITEM_ID,
@@ -88,7 +99,7 @@ describe('a run', () => {
     await stage.run(T0);
     expect(await stage.recordSets()).toContainEqual({
       ...other,
-      ResourceRecords: [{ Value: '42  250  6060  elsewhere.example.com.' }],
+      ResourceRecords: [{ Value: `42  ${wanted(750)}  6060  elsewhere.example.com.` }],
     });
   });
 
@@ -111,23 +122,23 @@ describe('a run', () => {
     await reports(600, 900, T0);
     const runs = await Promise.all(Array.from({ length: 5 }, () => stage.run(T0)));
     expect(runs.map(({ skipped }) => skipped)).toEqual(Array(5).fill(undefined));
-    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': 400, 'use1-2 _tcp': 100 });
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(600), 'use1-2 _tcp': wanted(900) });
     expect((await stage.recordSets()).length).toBe(6 + 1 + 2); // SRV, A, SOA and NS: none more, none less
   });
 
   it('waits with small changes, and after a change', async () => {
-    await reports(100, 600, T0);
+    await reports(10, 600, T0);
     await stage.run(T0);
-    // 10 % less is not worth a write; 60 % is.
-    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': CAPACITY, 'use1-2 _udp': 400 });
+    // One call in a hundred is not worth a write; more than half of them are.
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': CAPACITY, 'use1-2 _udp': wanted(600) });
     await stage.run(seconds(1)); // the emulator's change is PENDING at first sight
     await reports(500, 100, seconds(30));
     const early = await stage.run(seconds(31));
     expect(early.changes.map(({ slot }) => slot)).toEqual(['use1-1', 'use1-1']);
     await stage.run(seconds(32));
-    await reports(500, 100, seconds(60));
+    await reports(100, 100, seconds(60));
     await stage.run(seconds(61));
-    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': 500, 'use1-2 _udp': 900 });
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(500), 'use1-2 _udp': wanted(100) });
   });
 
   it('lets the weight of a silent slot decay, not below 1, and brings it back with its next report', async () => {
@@ -143,15 +154,15 @@ describe('a run', () => {
       expect(run.oldestReportSeconds).toBe(minute * 61);
       seen.push((await stage.weights())['use1-1 _udp'] as number);
     }
-    expect(seen[0]).toBeLessThan(500);
+    expect(seen[0]).toBeLessThan(wanted(500));
     expect(seen).toEqual(seen.toSorted((a, b) => b - a));
     expect(Math.min(...seen)).toBeGreaterThanOrEqual(1);
-    expect((await stage.weights())['use1-2 _udp']).toBe(500);
+    expect((await stage.weights())['use1-2 _udp']).toBe(wanted(500));
 
     await reports(200, 500, seconds(20 * 60));
     const back = await stage.run(seconds(20 * 60));
     expect(back.skipped).toBeUndefined();
-    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': 800, 'use1-1 _tcp': 800 });
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(200), 'use1-1 _tcp': wanted(200) });
   });
 });
 
@@ -162,9 +173,9 @@ describe('while the last change is PENDING', () => {
     await reports(100, 100, seconds(70));
     // The emulator says PENDING once, then INSYNC.
     expect(await stage.run(seconds(70))).toMatchObject({ skipped: 'pending', changes: [] });
-    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': 400 });
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(600) });
     expect((await stage.run(seconds(71))).skipped).toBeUndefined();
-    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': 900, 'use1-2 _tcp': 900 });
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(100), 'use1-2 _tcp': wanted(100) });
   });
 
   it('it is not waited for longer than five minutes', async () => {
@@ -173,7 +184,7 @@ describe('while the last change is PENDING', () => {
     stage.proxy.seen.length = 0;
     await reports(100, 100, seconds(301));
     expect((await stage.run(seconds(301))).skipped).toBeUndefined();
-    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': 900 });
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(100) });
     expect(stage.proxy.seen.filter((request) => LOOKUPS_OF_CHANGES.test(request))).toEqual([]);
   });
 
@@ -182,7 +193,7 @@ describe('while the last change is PENDING', () => {
     const changedAt = { 'use1-1': new Date(T0).toISOString() };
     await stage.put({ [FLEET_KEY]: STEERING_ITEM_ID, changedAt, changeId: 'C000UNKNOWN' });
     expect((await stage.run(seconds(70))).skipped).toBeUndefined();
-    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': 400 });
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(600) });
   });
 });
 
@@ -205,7 +216,7 @@ describe('when Route 53 does not do as asked', () => {
 
     stage.proxy.fault = () => undefined;
     await stage.run(seconds(20));
-    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': 400, 'use1-2 _udp': 100 });
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(600), 'use1-2 _udp': wanted(900) });
   });
 
   it('a short throttling is got over within the run', async () => {
@@ -213,7 +224,7 @@ describe('when Route 53 does not do as asked', () => {
     let left = 2;
     stage.proxy.fault = (request) => (CHANGE.test(request) && left-- > 0 ? THROTTLING : undefined);
     expect((await stage.run(T0)).skipped).toBeUndefined();
-    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': 400, 'use1-2 _udp': 100 });
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(600), 'use1-2 _udp': wanted(900) });
   });
 
   it.each([
@@ -283,7 +294,7 @@ describe('what a slot or a person leaves', () => {
     await stage.report('use1-2', 700, T0);
     const run = await stage.run(T0);
     expect(run.withoutFreshReport).toEqual(['use1-1']);
-    expect(await stage.weights()).toMatchObject({ 'use1-2 _udp': 300, 'use1-2 _tcp': 300 });
+    expect(await stage.weights()).toMatchObject({ 'use1-2 _udp': wanted(700), 'use1-2 _tcp': wanted(700) });
     expect(stage.logged('WARN')).toContainEqual(
       expect.objectContaining({ slot: 'use1-1', why: expect.stringMatching(why) }),
     );
@@ -306,7 +317,7 @@ describe('what a slot or a person leaves', () => {
     expect(run.missing).toEqual([{ name: TCP, slot: 'use1-1' }]);
     expect(stage.logged('ERROR')).toContainEqual(expect.objectContaining({ name: TCP, slot: 'use1-1' }));
     const weights = await stage.weights();
-    expect(weights).toMatchObject({ 'use1-1 _udp': 400, 'use1-2 _tcp': 100 });
+    expect(weights).toMatchObject({ 'use1-1 _udp': wanted(600), 'use1-2 _tcp': wanted(900) });
     expect(Object.keys(weights)).not.toContain('use1-1 _tcp');
   });
 
@@ -323,7 +334,7 @@ describe('what a slot or a person leaves', () => {
     await reports(600, 900, T0);
     expect((await stage.run(T0)).missing).toHaveLength(2);
     expect(await stage.recordSets()).toContainEqual(simple);
-    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': 400 });
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(600) });
     await stage.change('DELETE', simple);
   });
 
@@ -338,7 +349,7 @@ describe('what a slot or a person leaves', () => {
     try {
       await reports(600, 900, T0);
       expect(await stage.run(T0, { hostedZoneId: stage.hostedZoneId })).toMatchObject({ missing: [] });
-      expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': 400, 'use1-2 _tcp': 100 });
+      expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(600), 'use1-2 _tcp': wanted(900) });
     } finally {
       await stage.change('DELETE', ...others);
     }
