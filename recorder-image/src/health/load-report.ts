@@ -29,12 +29,6 @@ export type Load = Omit<LoadReport, 'stateChanged' | 'reportedAt' | 'expiresAt'>
 /** Puts a report where steering reads it; rejects if that is not certain. */
 export type WriteReport = (report: LoadReport, signal: AbortSignal) => Promise<void>;
 
-/** Of the room that recordings may take on a disk, the part that is taken: 0 to 1. By whom is not known. */
-export function spoolFill(freeBytes: number, totalBytes: number, reserveBytes: number): number {
-  const room = totalBytes - reserveBytes;
-  return room > 0 ? Math.min(Math.max(1 - (freeBytes - reserveBytes) / room, 0), 1) : 1;
-}
-
 /** The way to a fleet table. Nothing is tried twice: the next report is newer. */
 export function fleetTable(table: string): { write: WriteReport; close(): void } {
   const client = new DynamoDBClient({
