@@ -252,11 +252,11 @@ export async function startRecorder(
       await drained;
       clearTimeout(deadline);
       clearInterval(checks);
-      sip.disconnect();
       await Promise.race([finisher.idle(), delay(spoolFlushMs, undefined, { ref: false })]);
       const patience = setTimeout(() => uploads.abort(), LAST_UPLOADS_MS);
       await finisher.stop();
       clearTimeout(patience);
+      sip.disconnect(); // until now whoever called was told to stay away
       await observation.stop();
       await capture.stop();
       s3.destroy();

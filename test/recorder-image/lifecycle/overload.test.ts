@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { header } from '../../../local/sip/message.ts';
 import { JournalReader } from '../../../recorder-image/src/media/journal.ts';
 import { eventsOf, readSessionRecord } from '../../../recorder-image/src/storage/session-record.ts';
-import { type RecorderProcess, startRecorderProcess } from '../../helpers/recorder.ts';
+import { startRecorderProcess, startTestRecorder, type TestRecorder } from '../../helpers/recorder.ts';
 import { finalOf, Src } from '../../helpers/src.ts';
 import { until } from '../../helpers/until.ts';
 
@@ -14,7 +14,7 @@ const SHIM = join(import.meta.dirname, '../../helpers/slow-disk.c');
 const hasCompiler = spawnSync('cc', ['--version']).error === undefined;
 
 let directory: string;
-let recorder: RecorderProcess;
+let recorder: TestRecorder;
 let src: Src;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'siprec-overload-'));
@@ -122,3 +122,23 @@ const packetsIn = (journal: string): number =>
     await until(async () => (await recorder.health('/healthz')).status === 200);
   },
 );
+
+it('unhealthy while its event loop is late, and some seconds longer; calls that come are taken', async () => {
+  recorder = await startTestRecorder({ variables: { SIPREC_MAX_LOOP_DELAY_MS: '400' } });
+  src = await Src.start(recorder.sipServer.sipPort);
+  const reasons = async () => (await recorder.health('/healthz')).body.reasons as string[];
+  expect(await reasons()).toEqual([]);
+  // The recorder is in this process: its loop is ours.
+  const hog = setInterval(() => {
+    const end = performance.now() + 600;
+    while (performance.now() < end);
+  }, 50);
+  await until(async () => (await reasons()).includes('event-loop-delay')).finally(() => clearInterval(hog));
+  const over = performance.now();
+  const call = await src.call();
+  expect((await call.start()).status).toBe(200); // whoever still comes
+  expect(await reasons()).toEqual(['event-loop-delay']);
+  await until(async () => (await reasons()).length === 0);
+  expect(performance.now() - over).toBeGreaterThan(9_000);
+  await call.bye();
+});
