@@ -19,6 +19,9 @@ import { recordedAt, type Spool } from './storage/spool.ts';
 
 const LOOK_MS = 1_000;
 
+/** To three decimals: people read the fleet table too. */
+const legible = (value: number): number => Math.round(value * 1000) / 1000;
+
 export interface Observed {
   environment: RecorderEnvironment;
   capture: MediaCapture;
@@ -85,10 +88,10 @@ export async function observe(observed: Observed): Promise<Observation> {
       reasons,
       activeRecordings: now.activeRecordings,
       callCapacity: now.callCapacity,
-      cpuShare: reportCpu.take(),
-      loopDelayMs: reportDelay.takeMs(),
+      cpuShare: legible(reportCpu.take()),
+      loopDelayMs: legible(reportDelay.takeMs()),
       rtpDrops: capture.drops(),
-      spoolFill: space.fill(now.freeSpoolBytes ?? 0),
+      spoolFill: legible(space.fill(now.freeSpoolBytes ?? 0)),
     };
   };
   /** Since the call of the oldest recording in the spool began. */

@@ -14,14 +14,12 @@ import {
   type SlotState,
   slotItemId,
 } from '../../../core/fleet.ts';
+import { oneQuickTry } from '../aws.ts';
 import { Trouble } from '../trouble.ts';
 import { within } from '../within.ts';
 
 /** Below the interval, so that no report waits for its predecessor. */
 const WRITE_LIMIT_MS = 3_000;
-const CONNECT_MS = 1_000;
-
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A report without what is known only when it is written. */
 export type Load = Omit<LoadReport, 'stateChanged' | 'reportedAt' | 'expiresAt'>;
@@ -31,11 +29,7 @@ export type WriteReport = (report: LoadReport, signal: AbortSignal) => Promise<v
 
 /** The way to a fleet table. Nothing is tried twice: the next report is newer. */
 export function fleetTable(table: string): { write: WriteReport; close(): void } {
-  const client = new DynamoDBClient({
-    maxAttempts: 1,
-    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: WRITE_LIMIT_MS },
-    logger: SILENT,
-  });
+  const client = new DynamoDBClient(oneQuickTry(WRITE_LIMIT_MS));
   const documents = DynamoDBDocumentClient.from(client);
   return {
     async write(report, abortSignal) {
