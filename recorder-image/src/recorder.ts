@@ -3,36 +3,26 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { RecorderEnvironment } from '../../core/recorder-environment.ts';
 import packageJson from '../../package.json' with { type: 'json' };
-import { FillForecast, type ForecastTerms } from './health/fill-forecast.ts';
-import { rememberedFreeSpace } from './health/free-space.ts';
-import { type LocalFacts, shortages } from './health/health.ts';
-import { startHealthServer } from './health/health-server.ts';
-import { HealthWatch } from './health/health-watch.ts';
-import { CpuShare, LoopDelay } from './health/host-load.ts';
-import { fleetTable, type Load, LoadReports, spoolFill } from './health/load-report.ts';
+import type { ForecastTerms } from './health/fill-forecast.ts';
+import { shortages } from './health/health.ts';
 import { spoolGuard } from './health/spool-guard.ts';
-import { type ControlSocket, openControlSocket } from './lifecycle/control-socket.ts';
-import { ssmParameter, watchRegionSwitch } from './lifecycle/region-switch.ts';
+import { SpoolSpace } from './health/spool-space.ts';
+import { type Orders, takeOrders } from './lifecycle/orders.ts';
 import { resumeRecordings } from './lifecycle/resume.ts';
-import { watchTermination } from './lifecycle/termination-notice.ts';
 import { chooseReceiver, MediaCapture } from './media/capture.ts';
+import { type Observation, observe } from './observe.ts';
 import { connectSipServer } from './sip/sip-server.ts';
 import { Srs } from './sip/srs.ts';
 import { Finisher, type RetryDelays } from './storage/finisher.ts';
 import { recordingsClient } from './storage/s3-client.ts';
-import { recordedAt, Spool } from './storage/spool.ts';
+import { Spool } from './storage/spool.ts';
 import { SpoolKeys } from './storage/spool-keys.ts';
 import { lockSpool } from './storage/spool-lock.ts';
-import { within } from './within.ts';
 
 /** How often recordings are looked for that nobody will end, or that the disk has no room for. */
 const CHECK_MS = 1_000;
 /** What is on its way to S3 when a recorder stops may still arrive; the next start goes on with the rest. */
 const LAST_UPLOADS_MS = 15_000;
-/** A Spot Instance goes at the time that it was told: this long before it, what runs is ended, and then finished. */
-const TERMINATION_MARGIN_MS = 30_000;
-/** A disk that does not say in this time how much is free has trouble. Route 53 waits for 2 s. */
-const DISK_LIMIT_MS = 500;
 const MIB = 1024 * 1024;
 /** What a full disk says to who writes. */
 const DISK_FULL = ['ENOSPC', 'EDQUOT'];
@@ -55,17 +45,10 @@ export interface RecorderTimes {
   pollMs?: number;
 }
 
-/** Somebody other than this process's parent wants the recorder to stop. */
-export interface DrainRequest {
-  why: string;
-  /** There is no more time than that for running recordings; absent if nobody says so. */
-  ceilingMs?: number;
-}
-
 export interface Recorder {
   healthPort: number;
   /** Resolves when the instance is about to go, or by the command `drain`. `stop` is the caller's to call. */
-  drainRequested: Promise<DrainRequest>;
+  drainRequested: Orders['drainRequested'];
   /** Resolves at the first connection to the SIP server, with the addresses that it listens on. */
   connected: Promise<string>;
   /**
@@ -142,21 +125,7 @@ export async function startRecorder(
     },
   });
   if (capture.warning) logger.warn({ receiver }, capture.warning);
-  const spoolReserveBytes = environment.SIPREC_SPOOL_RESERVE_MB * MIB;
-  const forecast = new FillForecast(terms);
-  let spoolTotalBytes = 0;
-  const freeSpoolBytes = rememberedFreeSpace(async () => {
-    const { freeBytes, totalBytes } = await spool.space();
-    spoolTotalBytes = totalBytes;
-    forecast.add(freeBytes - spoolReserveBytes, performance.now());
-    return freeBytes;
-  });
-  const resources = () => ({
-    mediaWorkers: capture.workers,
-    mediaOverloaded: capture.isOverloaded(),
-    freeRtpPortPairs: capture.freePorts(),
-    spoolReserveBytes,
-  });
+  const space = new SpoolSpace(spool, environment.SIPREC_SPOOL_RESERVE_MB * MIB, terms);
   const srs = new Srs(
     {
       slot: environment.SIPREC_SLOT,
@@ -176,7 +145,14 @@ export async function startRecorder(
       now: () => new Date(),
       logger,
       finish: (directory, unwritten) => finisher.add(directory, unwritten),
-      shortages: async () => shortages({ ...resources(), freeSpoolBytes: await freeSpoolBytes() }),
+      shortages: async () =>
+        shortages({
+          mediaWorkers: capture.workers,
+          mediaOverloaded: capture.isOverloaded(),
+          freeRtpPortPairs: capture.freePorts(),
+          freeSpoolBytes: await space.freeBytes(),
+          spoolReserveBytes: space.reserveBytes,
+        }),
     },
   );
 
@@ -193,139 +169,30 @@ export async function startRecorder(
     logger.warn({ goOn: resumed.length, over: over.length }, 'recordings found in the spool');
 
   let sipServerConnected = false;
-  const loopDelay = new LoopDelay();
-  let loopDelayMs = 0;
-  const facts = async (): Promise<LocalFacts> => {
-    // Health is told whether or not the disk answers.
-    const disk = await within(DISK_LIMIT_MS, freeSpoolBytes(), 'the disk of the spool does not answer').then(
-      (bytes) => ({ freeSpoolBytes: bytes }),
-      (error: Error) => ({ diskError: error.message }),
-    );
-    return {
-      sipServerConnected,
-      draining: srs.draining,
-      regionClosed: srs.regionClosed,
-      activeRecordings: srs.active,
-      callCapacity: environment.SIPREC_CALL_CAPACITY,
-      ...resources(),
-      rtpPortPairs: capture.portPairs,
-      ...disk,
-      spoolIsFilling: forecast.isFilling, // after the look at the disk
-      loopDelayMs,
-      maxLoopDelayMs: environment.SIPREC_MAX_LOOP_DELAY_MS,
-    };
-  };
-  let reports: LoadReports | undefined;
-  const health = new HealthWatch(facts, ({ state, reasons }) => {
-    logger[state === 'unhealthy' ? 'warn' : 'info']({ state, reasons }, 'health has changed');
-    reports?.changed();
-  });
-  /** Tells at once what is new. */
-  const look = () =>
-    health.look().catch((error) => logger.error({ err: error }, 'health cannot be looked at'));
-  const spoolStatus = async (freeBytes: number | null) => {
-    const oldestMs = Math.min(...finisher.pending.map(recordedAt));
-    return {
-      ...finisher.counters,
-      /** Since its call began. */
-      oldestSeconds: Number.isFinite(oldestMs) ? Math.round((Date.now() - oldestMs) / 1000) : 0,
-      freeBytes,
-      secondsUntilFull: forecast.secondsLeft === undefined ? null : Math.round(forecast.secondsLeft),
-      unusable: (await spool.unusable()).length,
-    };
-  };
-  const load = async (): Promise<Load> => {
-    const { state, reasons, facts: now } = await health.look();
-    return {
-      slot: environment.SIPREC_SLOT,
-      region: environment.AWS_REGION,
-      state,
-      reasons,
-      activeRecordings: now.activeRecordings,
-      callCapacity: now.callCapacity,
-      cpuShare: cpuShare.take(),
-      loopDelayMs: reportedLoopDelay.takeMs(),
-      rtpDrops: capture.drops(),
-      spoolFill: spoolFill(now.freeSpoolBytes ?? 0, spoolTotalBytes, spoolReserveBytes),
-      version: packageJson.version,
-    };
-  };
-  const healthServer = await startHealthServer({
-    address: environment.SIPREC_HEALTH_ADDRESS,
-    port: environment.SIPREC_HEALTH_PORT,
-    reasons: async () => (await health.look()).reasons,
-    status: async () => {
-      const { state, reasons, facts: now } = await health.look();
-      return {
-        slot: environment.SIPREC_SLOT,
-        region: environment.AWS_REGION,
-        version: packageJson.version,
-        state,
-        reasons,
-        full: srs.full,
-        invites: srs.counters,
-        rtpPackets: capture.packets(),
-        rtpDrops: capture.drops(),
-        spool: await spoolStatus(now.freeSpoolBytes ?? null),
-        ...(reports && { loadReports: reports.counters }),
-        ...now,
-      };
-    },
+  const observation: Observation = await observe({
+    environment,
+    capture,
+    srs,
+    finisher,
+    spool,
+    space,
+    sipServerConnected: () => sipServerConnected,
+    logger,
   }).catch(async (error) => {
-    loopDelay.stop();
     await capture.stop();
     lock.release();
     throw error;
   });
-
-  const cpuShare = new CpuShare();
-  const reportedLoopDelay = new LoopDelay();
-  const table = environment.SIPREC_FLEET_TABLE && fleetTable(environment.SIPREC_FLEET_TABLE);
-  if (table) reports = new LoadReports({ write: table.write, load, logger });
-  else logger.info('SIPREC_FLEET_TABLE is not set: no load is reported, and weights stay as they are');
-
-  const switchName = environment.SIPREC_REGION_SWITCH;
-  const parameter = switchName && ssmParameter(switchName);
-  const regionSwitch =
-    parameter &&
-    watchRegionSwitch({
-      name: switchName,
-      read: parameter.read,
-      onChange: (value) => {
-        srs.regionClosed = value === 'closed';
-        logger.warn({ active: srs.active }, `the region is ${value}`);
-        void look();
-      },
-      logger,
-      ...(pollMs !== undefined && { intervalMs: pollMs }),
-    });
-  if (regionSwitch)
-    await regionSwitch.first; // a closed region gets no call from a recorder that starts
-  else logger.info('SIPREC_REGION_SWITCH is not set: this recorder cannot be told to close its region');
-
-  const drainRequest = Promise.withResolvers<DrainRequest>();
-  let stopWatchingTermination = () => {};
-  if (environment.SIPREC_INSTANCE_METADATA)
-    stopWatchingTermination = watchTermination({
-      endpoint: environment.SIPREC_INSTANCE_METADATA,
-      onNotice: ({ why, at }) => {
-        logger.warn({ at }, why);
-        const leftMs = at && Math.max(0, at.getTime() - Date.now() - TERMINATION_MARGIN_MS);
-        drainRequest.resolve({ why, ...(leftMs !== undefined && { ceilingMs: leftMs }) });
-      },
-      logger,
-      ...(pollMs !== undefined && { intervalMs: pollMs }),
-    });
-  let control: ControlSocket | undefined;
-  try {
-    control = await openControlSocket(spool.directory, () => {
-      logger.info({ active: srs.active }, 'drain: the command has come');
-      drainRequest.resolve({ why: 'the command drain' });
-      return srs.active;
-    });
-  } catch (error) {
-    logger.warn({ err: error }, 'the command drain will not reach this recorder; SIGTERM does');
-  }
+  const orders = await takeOrders({
+    environment,
+    onRegion: (isClosed) => {
+      srs.regionClosed = isClosed;
+      observation.look();
+    },
+    activeRecordings: () => srs.active,
+    logger,
+    ...(pollMs !== undefined && { pollMs }),
+  });
 
   const connection = Promise.withResolvers<string>();
   const sip = connectSipServer(
@@ -340,13 +207,13 @@ export async function startRecorder(
       onRequest: (request, respond) => void srs.onRequest(request, respond),
       onConnect: (listeningOn) => {
         sipServerConnected = true;
-        void look();
+        observation.look();
         logger.info({ listeningOn }, 'SIP server connected');
         connection.resolve(listeningOn);
       },
       onDisconnect: () => {
         sipServerConnected = false;
-        void look();
+        observation.look();
         logger.error(
           { active: srs.active },
           'SIP server lost; running recordings go on until their media ends',
@@ -357,8 +224,8 @@ export async function startRecorder(
     },
   );
   const guardSpool = spoolGuard({
-    freeBytes: freeSpoolBytes,
-    reserveBytes: spoolReserveBytes,
+    freeBytes: space.freeBytes,
+    reserveBytes: space.reserveBytes,
     economise: (roomIsShort) => finisher.economise(roomIsShort),
     activeRecordings: () => srs.active,
     endAll: () => srs.endAll('disk-full'),
@@ -368,44 +235,32 @@ export async function startRecorder(
     srs.endOverdue().catch((error) => logger.error({ err: error }, 'overdue recordings not ended'));
     void guardSpool();
   }, CHECK_MS);
-  const watch = () => {
-    loopDelayMs = loopDelay.takeMs();
-    void look();
-  };
-  const watching = setInterval(() => setImmediate(watch), CHECK_MS);
 
   await guardSpool(); // before any of them takes room
   for (const directory of over) finisher.add(directory);
 
   return {
     crashMediaWorker: () => capture.crashWorker(0),
-    healthPort: healthServer.port,
+    healthPort: observation.healthPort,
     connected: connection.promise,
-    drainRequested: drainRequest.promise,
+    drainRequested: orders.drainRequested,
     async stop(ceilingMs) {
       logger.info({ active: srs.active }, 'draining');
       const deadline = setTimeout(() => void srs.endAll(), ceilingMs);
       const drained = srs.drain();
-      void look(); // tells of it at once
+      observation.look(); // tells of it at once
       await drained;
       clearTimeout(deadline);
       clearInterval(checks);
-      sip.disconnect();
       await Promise.race([finisher.idle(), delay(spoolFlushMs, undefined, { ref: false })]);
       const patience = setTimeout(() => uploads.abort(), LAST_UPLOADS_MS);
       await finisher.stop();
       clearTimeout(patience);
-      await reports?.stop();
-      clearInterval(watching);
-      if (table) table.close();
-      if (regionSwitch) regionSwitch.stop();
-      if (parameter) parameter.close();
-      for (const measure of [loopDelay, reportedLoopDelay]) measure.stop();
+      sip.disconnect(); // until now whoever called was told to stay away
+      await observation.stop();
       await capture.stop();
-      await healthServer.close();
       s3.destroy();
-      stopWatchingTermination();
-      await control?.close();
+      await orders.stop();
       lock.release();
       logger.info(finisher.counters, 'stopped');
     },

@@ -55,6 +55,8 @@ export interface TestRecorder {
   logs: LogLines;
   /** Names of the recordings in the spool. */
   spooled(): string[];
+  /** Of its health port. */
+  healthUrl: string;
   health(path: string): Promise<{ status: number; body: Record<string, unknown> }>;
   /** Ends running recordings, if any, and the recorder; then everything that was made for it. */
   stop(): Promise<void>;
@@ -103,6 +105,7 @@ async function surround({ endpoint = NO_ENDPOINT, ...options }: RecorderOptions)
 
 const observe = (spool: string, healthPort: number) => ({
   spooled: () => readdirSync(spool).filter((name) => name !== LOCK_FILE && name !== CONTROL_SOCKET),
+  healthUrl: `http://${HOST}:${healthPort}`,
   async health(path: string) {
     const response = await fetch(`http://${HOST}:${healthPort}${path}`);
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };

@@ -24,16 +24,24 @@ function totalOf(processors: readonly Times[]): { total: number; idle: number } 
   return { total, idle };
 }
 
+/** The kernel counts in hundredths of a second: less time than this says little. */
+const MIN_SPAN_MS = 500;
+
 /** Of all processors of the host, as its kernel counts them: containers see those too. */
 export class CpuShare {
   #seen = cpus();
+  #seenAt = performance.now();
+  #share = 0;
 
-  /** Since the last call, 0 to 1. */
+  /** Since the last call, 0 to 1; what it said last if that was just now. */
   take(): number {
+    const at = performance.now();
+    if (at - this.#seenAt < MIN_SPAN_MS) return this.#share;
     const now = cpus();
-    const share = busyShare(this.#seen, now);
+    this.#share = busyShare(this.#seen, now);
     this.#seen = now;
-    return share;
+    this.#seenAt = at;
+    return this.#share;
   }
 }
 

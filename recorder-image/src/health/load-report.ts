@@ -14,14 +14,12 @@ import {
   type SlotState,
   slotItemId,
 } from '../../../core/fleet.ts';
+import { oneQuickTry } from '../aws.ts';
 import { Trouble } from '../trouble.ts';
 import { within } from '../within.ts';
 
 /** Below the interval, so that no report waits for its predecessor. */
 const WRITE_LIMIT_MS = 3_000;
-const CONNECT_MS = 1_000;
-
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A report without what is known only when it is written. */
 export type Load = Omit<LoadReport, 'stateChanged' | 'reportedAt' | 'expiresAt'>;
@@ -29,19 +27,9 @@ export type Load = Omit<LoadReport, 'stateChanged' | 'reportedAt' | 'expiresAt'>
 /** Puts a report where steering reads it; rejects if that is not certain. */
 export type WriteReport = (report: LoadReport, signal: AbortSignal) => Promise<void>;
 
-/** Of the room that recordings may take on a disk, the part that is taken: 0 to 1. By whom is not known. */
-export function spoolFill(freeBytes: number, totalBytes: number, reserveBytes: number): number {
-  const room = totalBytes - reserveBytes;
-  return room > 0 ? Math.min(Math.max(1 - (freeBytes - reserveBytes) / room, 0), 1) : 1;
-}
-
 /** The way to a fleet table. Nothing is tried twice: the next report is newer. */
 export function fleetTable(table: string): { write: WriteReport; close(): void } {
-  const client = new DynamoDBClient({
-    maxAttempts: 1,
-    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: WRITE_LIMIT_MS },
-    logger: SILENT,
-  });
+  const client = new DynamoDBClient(oneQuickTry(WRITE_LIMIT_MS));
   const documents = DynamoDBDocumentClient.from(client);
   return {
     async write(report, abortSignal) {

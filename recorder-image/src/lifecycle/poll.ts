@@ -23,19 +23,24 @@ export function poll(
   look: (signal: AbortSignal) => Promise<void>,
   onFailure: (error: unknown) => void,
 ): Poll {
-  const stopped = new AbortController();
-  const stop = new Promise<never>((_, reject) => {
-    stopped.signal.addEventListener('abort', () => reject(stopped.signal.reason));
-  });
-  stop.catch(() => {}); // nothing was being looked at
+  let isStopped = false;
+  /** The look that is under way. */
+  let current: AbortController | undefined;
   let looking: Promise<void> | undefined;
 
+  // Each look has a signal and a promise of its own: what lives as long as the process would gather what waits for it.
   const lookOnce = async () => {
-    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(limitMs)]);
+    const attempt = new AbortController();
+    current = attempt;
+    const { promise: gaveUp, reject } = Promise.withResolvers<never>();
+    attempt.signal.addEventListener('abort', () => reject(attempt.signal.reason));
     try {
-      await within(limitMs, Promise.race([look(signal), stop]), `no answer within ${limitMs} ms`);
+      const answered = Promise.race([look(attempt.signal), gaveUp]);
+      await within(limitMs, answered, `no answer within ${limitMs} ms`);
     } catch (error) {
-      if (!stopped.signal.aborted) onFailure(error);
+      if (!isStopped) onFailure(error);
+    } finally {
+      attempt.abort(); // what comes now is too late
     }
   };
   const turn = (): Promise<void> => {
@@ -48,8 +53,9 @@ export function poll(
   return {
     first: turn(),
     stop() {
+      isStopped = true;
       clearInterval(timer);
-      stopped.abort();
+      current?.abort();
     },
   };
 }

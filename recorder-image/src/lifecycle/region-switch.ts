@@ -5,24 +5,18 @@
 import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import type { Logger } from 'pino';
 import { REGION_SWITCH_VALUES, type RegionSwitch as Value } from '../../../core/fleet.ts';
+import { oneQuickTry } from '../aws.ts';
 import { Trouble } from '../trouble.ts';
 import { type PollTimes, poll } from './poll.ts';
 
 const TIMES: PollTimes = { intervalMs: 5_000, limitMs: 2_000 };
-const CONNECT_MS = 1_000;
-
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The way to an SSM parameter of this region. */
 export function ssmParameter(name: string): {
   read: (signal: AbortSignal) => Promise<string>;
   close(): void;
 } {
-  const client = new SSMClient({
-    maxAttempts: 1, // it is asked again soon
-    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: TIMES.limitMs },
-    logger: SILENT,
-  });
+  const client = new SSMClient(oneQuickTry(TIMES.limitMs));
   return {
     async read(abortSignal) {
       const { Parameter } = await client.send(new GetParameterCommand({ Name: name }), { abortSignal });

@@ -223,6 +223,7 @@ describe('the health port', () => {
       port: 0,
       reasons: () => reasons(),
       status: async () => ({ slot: 'use1-1', activeRecordings: 3 }),
+      metrics: async () => '# metrics\n',
     });
   });
   afterEach(() => server.close());
@@ -259,15 +260,22 @@ describe('the health port', () => {
     expect(await get('/status')).toEqual({ status: 200, body: { slot: 'use1-1', activeRecordings: 3 } });
   });
 
+  it('answers /metrics as Prometheus reads it', async () => {
+    const response = await fetch(`http://${HOST}:${server.port}/metrics`);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(await response.text()).toBe('# metrics\n');
+  });
+
   it.each(['/', '//', '/healthz/', '/constructor', '/%', '/?'])('answers 404 to %s', async (path) => {
-    expect(await get(path)).toEqual({ status: 404, body: { error: 'see /healthz, /status' } });
+    expect(await get(path)).toEqual({ status: 404, body: { error: 'see /healthz, /status, /metrics' } });
   });
 
   it('says which port it cannot have', async () => {
     const other = createServer().listen(0, HOST);
     await once(other, 'listening');
     const { port } = other.address() as { port: number };
-    const options = { address: HOST, port, reasons, status: async () => ({}) };
+    const options = { address: HOST, port, reasons, status: async () => ({}), metrics: async () => '' };
     await expect(startHealthServer(options)).rejects.toThrow(
       `health port ${HOST}:${port} cannot be opened: listen EADDRINUSE`,
     );

@@ -3,7 +3,6 @@ import {
   type Load,
   LoadReports,
   type LoadReportsOptions,
-  spoolFill,
 } from '../../../recorder-image/src/health/load-report.ts';
 import { LogLines } from '../../helpers/logs.ts';
 
@@ -200,19 +199,5 @@ describe('load reports', () => {
     expect((await logs.find(FAILING)).err).toMatchObject({ message: 'no facts' });
     await reports.stop();
     expect(table.reports).toEqual([]);
-  });
-});
-
-describe('the fill of a spool', () => {
-  it.each([
-    [1000, 1000, 200, 0],
-    [600, 1000, 200, 0.5],
-    [200, 1000, 200, 1],
-    [100, 1000, 200, 1], // the reserve is in use
-    [1000, 1000, 0, 0],
-    [100, 100, 200, 1], // a disk smaller than its reserve
-    [0, 0, 0, 1], // nothing is known of the disk
-  ])('%d bytes free of %d, %d in reserve: %d', (free, total, reserve, fill) => {
-    expect(spoolFill(free, total, reserve)).toBe(fill);
   });
 });
