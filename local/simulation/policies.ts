@@ -8,8 +8,12 @@ export interface Policy {
   healthChecks: boolean;
   /** Weights follow load by core/srv-policy.ts; else they stay. */
   steering: boolean;
+  /** `/healthz` says 503 while the slot is full, so that it leaves DNS. */
+  fullIsUnhealthy: boolean;
   initialWeight: (slot: SimulatedSlot) => number;
 }
+
+const plannedWeight = ({ plan }: SimulatedSlot): number => plan.srvRecords[0]?.weight ?? 1;
 
 export const POLICIES: readonly Policy[] = [
   {
@@ -17,6 +21,7 @@ export const POLICIES: readonly Policy[] = [
     what: "the vendor's guide: weights 40/30/30 and a backup; a dead server stays in the answer for an hour",
     healthChecks: false,
     steering: false,
+    fullIsUnhealthy: true,
     initialWeight: ({ staticWeight }) => staticWeight,
   },
   {
@@ -24,6 +29,7 @@ export const POLICIES: readonly Policy[] = [
     what: 'the same weights, with health checks',
     healthChecks: true,
     steering: false,
+    fullIsUnhealthy: true,
     initialWeight: ({ staticWeight }) => staticWeight,
   },
   {
@@ -31,6 +37,15 @@ export const POLICIES: readonly Policy[] = [
     what: 'health checks, and weights that follow load',
     healthChecks: true,
     steering: true,
-    initialWeight: ({ plan }) => plan.srvRecords[0]?.weight ?? 1,
+    fullIsUnhealthy: true,
+    initialWeight: plannedWeight,
+  },
+  {
+    name: 'ours-full-stays-in-dns',
+    what: 'as ours, but a full slot stays healthy, and only refuses',
+    healthChecks: true,
+    steering: true,
+    fullIsUnhealthy: false,
+    initialWeight: plannedWeight,
   },
 ];

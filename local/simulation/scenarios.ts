@@ -8,8 +8,19 @@ const END_MINUTE = 100;
 /** By the guide a dead server is in the answer until somebody takes it out. */
 export const PERSON_ACTS_AFTER_MINUTES = 60;
 
-/** `kill`: the host is gone, with its calls; `hang`: it still accepts connections, and answers nothing. */
-export type ActionKind = 'kill' | 'hang' | 'drain' | 'restore' | 'route53-down' | 'route53-up';
+/**
+ * `kill`: the host is gone, with its calls; `hang`: it still accepts connections, and answers nothing; `reports-down`: the fleet
+ * table takes no load reports.
+ */
+export type ActionKind =
+  | 'kill'
+  | 'hang'
+  | 'drain'
+  | 'restore'
+  | 'route53-down'
+  | 'route53-up'
+  | 'reports-down'
+  | 'reports-up';
 
 export interface Action {
   minute: number;
@@ -124,6 +135,24 @@ export const SCENARIOS: readonly Scenario[] = [
     load: [[0, 0.6]],
     actions: [{ minute: EVENT_MINUTE, kind: 'kill', slots: [1] }],
     cacheSeconds: 3_600,
+    endMinute: END_MINUTE,
+  },
+  {
+    name: 'reports-missing',
+    what: 'the fleet table takes no reports for an hour; a slot dies meanwhile',
+    load: [[0, 0.6]],
+    actions: [
+      { minute: 20, kind: 'reports-down' },
+      { minute: EVENT_MINUTE, kind: 'kill', slots: [1] },
+      { minute: 80, kind: 'reports-up' },
+    ],
+    endMinute: END_MINUTE,
+  },
+  {
+    name: 'nearly-full',
+    what: 'more load than anyone should plan for: 96 % of the first priority',
+    load: [[0, 0.96]],
+    actions: [],
     endMinute: END_MINUTE,
   },
 ];

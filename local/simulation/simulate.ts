@@ -19,6 +19,8 @@ import { callSeconds, loadAt, nextCallAt, remainingCallSeconds } from './traffic
 const SRC_PATIENCE_SECONDS = 1;
 /** "Changes generally propagate to all Route 53 name servers within 60 seconds" (Developer Guide). */
 const IN_SYNC_SECONDS = { from: 10, to: 60 };
+/** A run on schedule is not on the second. */
+const RUN_LATE_SECONDS = 2;
 const SRCS_PER_NAME = 6;
 
 export interface SimulationOptions {
@@ -76,6 +78,7 @@ class Simulation {
   readonly #phases: number[][];
   readonly #slotsOfName: number[][];
   #route53Answers = true;
+  #reportsArrive = true;
 
   // Figures.
   readonly #measureFrom = WARM_UP_MINUTES * 60;
@@ -108,7 +111,10 @@ class Simulation {
       dns: randomOf(seed, 3),
       delays: randomOf(seed, 4),
     };
-    this.#slots = new Slots(slots.map(({ plan }) => plan.callCapacity));
+    this.#slots = new Slots(
+      slots.map(({ plan }) => plan.callCapacity),
+      policy.fullIsUnhealthy,
+    );
     this.#weights = Int32Array.from(slots, policy.initialWeight);
     this.#healthInDns = new Uint8Array(slots.length).fill(1);
     this.#healthVersion = new Int32Array(slots.length);
@@ -270,7 +276,7 @@ class Simulation {
 
   #report(bucket: number): void {
     for (let slot = bucket; slot < this.#slots.count; slot += REPORT_INTERVAL_SECONDS) {
-      if (this.#slots.isSilent(slot)) continue;
+      if (this.#slots.isSilent(slot) || !this.#reportsArrive) continue;
       const region = this.#regionOf[slot] as number;
       const stateChanged = (this.#steering[region] as Steering).report(this.#plan(slot).name, {
         state: this.#slots.state(slot),
@@ -285,7 +291,10 @@ class Simulation {
 
   #steer(region: number, isRegular: boolean): void {
     if (!this.#policy.steering) return;
-    if (isRegular) this.#events.push(this.#now + STEERING_INTERVAL_SECONDS, STEERS, region, 1);
+    if (isRegular) {
+      const late = this.#random.delays() * RUN_LATE_SECONDS - RUN_LATE_SECONDS / 2;
+      this.#events.push(this.#now + STEERING_INTERVAL_SECONDS + late, STEERS, region, 1);
+    }
     if (!this.#route53Answers) return;
     const { from, to } = IN_SYNC_SECONDS;
     const delay = from + this.#random.delays() * (to - from);
@@ -300,9 +309,18 @@ class Simulation {
     const slots =
       action.slots ??
       this.#fleet.slots.flatMap(({ plan }, index) => (plan.region === action.region ? [index] : []));
-    if (action.kind === 'route53-down') this.#route53Answers = false;
-    else if (action.kind === 'route53-up') this.#route53Answers = true;
-    else for (const slot of slots) this.#actOnSlot(action.kind, slot);
+    switch (action.kind) {
+      case 'route53-down':
+      case 'route53-up':
+        this.#route53Answers = action.kind === 'route53-up';
+        break;
+      case 'reports-down':
+      case 'reports-up':
+        this.#reportsArrive = action.kind === 'reports-up';
+        break;
+      default:
+        for (const slot of slots) this.#actOnSlot(action.kind, slot);
+    }
   }
 
   #actOnSlot(kind: 'kill' | 'hang' | 'drain' | 'restore', slot: number): void {

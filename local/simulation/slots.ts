@@ -21,8 +21,11 @@ export class Slots {
   readonly #draining: Uint8Array;
   readonly #full: Uint8Array;
   readonly #outcome: ProbeOutcome[];
+  readonly #fullIsUnhealthy: boolean;
 
-  constructor(capacities: readonly number[]) {
+  /** @param fullIsUnhealthy whether a full slot says so to health checks */
+  constructor(capacities: readonly number[], fullIsUnhealthy: boolean) {
+    this.#fullIsUnhealthy = fullIsUnhealthy;
     this.capacity = Int32Array.from(capacities);
     this.active = new Int32Array(capacities.length);
     this.life = new Int32Array(capacities.length);
@@ -52,6 +55,7 @@ export class Slots {
 
   /** Whether its load has changed its health; to be asked after an INVITE and an end. */
   noticeFull(slot: number): boolean {
+    if (!this.#fullIsUnhealthy) return false;
     const capacity = this.capacity[slot] as number;
     const free = capacity - (this.active[slot] as number);
     const full = this.#full[slot] === 1 ? free < FREE_AGAIN_SHARE * capacity : free <= 0;
