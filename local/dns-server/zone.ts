@@ -120,12 +120,23 @@ function chooseRecordSets(
   const matching = zone.recordSets.filter((recordSet) => recordSet.name === name && recordSet.type === type);
   const multivalue = matching.filter((recordSet) => recordSet.multivalue);
   if (multivalue.length === 0) return matching;
-  const healthy = multivalue.filter(({ multivalue }) => {
-    const id = multivalue?.healthCheckId;
-    return id === undefined || health(id) === 'healthy';
-  });
+  return chooseMultivalue(
+    multivalue,
+    ({ multivalue }) =>
+      multivalue?.healthCheckId === undefined || health(multivalue.healthCheckId) === 'healthy',
+    random,
+  );
+}
+
+/** Which of the multivalue answer records of one name and type are the answer. */
+export function chooseMultivalue<T>(
+  records: readonly T[],
+  isHealthy: (record: T) => boolean,
+  random: () => number,
+): T[] {
+  const healthy = records.filter(isHealthy);
   // Fail open: when everything looks dead, the checks are the likelier fault.
-  return shuffled(healthy.length > 0 ? healthy : multivalue, random).slice(0, MAX_MULTIVALUE_RECORDS);
+  return shuffled(healthy.length > 0 ? healthy : records, random).slice(0, MAX_MULTIVALUE_RECORDS);
 }
 
 /** Fisher-Yates. */

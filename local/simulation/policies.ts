@@ -1,0 +1,51 @@
+/** The ways to steer that are compared. */
+import type { SimulatedSlot } from './fleet.ts';
+
+export interface Policy {
+  name: string;
+  what: string;
+  /** A dead slot leaves DNS by its health check; else a person takes it out. */
+  healthChecks: boolean;
+  /** Weights follow load by core/srv-policy.ts; else they stay. */
+  steering: boolean;
+  /** `/healthz` says 503 while the slot is full, so that it leaves DNS. */
+  fullIsUnhealthy: boolean;
+  initialWeight: (slot: SimulatedSlot) => number;
+}
+
+const plannedWeight = ({ plan }: SimulatedSlot): number => plan.srvRecords[0]?.weight ?? 1;
+
+export const POLICIES: readonly Policy[] = [
+  {
+    name: 'static',
+    what: "the vendor's guide: weights 40/30/30 and a backup; a dead server stays in the answer for an hour",
+    healthChecks: false,
+    steering: false,
+    fullIsUnhealthy: true,
+    initialWeight: ({ staticWeight }) => staticWeight,
+  },
+  {
+    name: 'static-with-health',
+    what: 'the same weights, with health checks',
+    healthChecks: true,
+    steering: false,
+    fullIsUnhealthy: true,
+    initialWeight: ({ staticWeight }) => staticWeight,
+  },
+  {
+    name: 'ours',
+    what: 'health checks, and weights that follow load',
+    healthChecks: true,
+    steering: true,
+    fullIsUnhealthy: true,
+    initialWeight: plannedWeight,
+  },
+  {
+    name: 'ours-full-stays-in-dns',
+    what: 'as ours, but a full slot stays healthy, and only refuses',
+    healthChecks: true,
+    steering: true,
+    fullIsUnhealthy: false,
+    initialWeight: plannedWeight,
+  },
+];
