@@ -9,7 +9,6 @@ import {
   GetChangeCommand,
   ListHostedZonesByNameCommand,
   ListResourceRecordSetsCommand,
-  type ListResourceRecordSetsCommandOutput,
   NoSuchChange,
   type ResourceRecordSet,
   type Route53Client,
@@ -87,7 +86,8 @@ export async function readSlotRecords(
 
 /**
  * The SRV record sets of these names. A page holds up to 300 records, and in a zone of ours those of many names: a name is
- * asked for only if no page has shown it whole.
+ * asked for only if no page has shown it whole. A page that begins with a name does, as it has at most 100 multivalue answers
+ * (Route 53 Developer Guide, "Quotas").
  */
 async function readSrvRecordSets(
   route53: Route53Client,
@@ -95,27 +95,24 @@ async function readSrvRecordSets(
   names: string[],
 ): Promise<Map<string, ResourceRecordSet[]>> {
   const whole = new Map<string, ResourceRecordSet[]>();
-  const wanted = new Set(names);
   for (const name of names) {
-    let begun: ResourceRecordSet[] = []; // of this name, from pages that ended amid it
-    let start: { StartRecordName: string; StartRecordIdentifier?: string } = { StartRecordName: name };
-    while (!whole.has(name)) {
-      const page: ListResourceRecordSetsCommandOutput = await route53.send(
-        new ListResourceRecordSetsCommand({ HostedZoneId: hostedZoneId, StartRecordType: 'SRV', ...start }),
-      );
-      const groups = Map.groupBy(
-        (page.ResourceRecordSets ?? []).filter(({ Type }) => Type === 'SRV'),
-        ({ Name = '' }) => withoutDot(Name),
-      );
-      const cut =
-        page.IsTruncated && page.NextRecordType === 'SRV' ? withoutDot(page.NextRecordName ?? '') : '';
-      begun = [...begun, ...(groups.get(name) ?? [])];
-      for (const [found, sets] of groups) if (wanted.has(found) && found !== cut) whole.set(found, sets);
-      if (cut === name) {
-        const identifier = page.NextRecordIdentifier;
-        start = { StartRecordName: name, ...(identifier && { StartRecordIdentifier: identifier }) };
-      } else whole.set(name, begun);
-    }
+    if (whole.has(name)) continue;
+    const page = await route53.send(
+      new ListResourceRecordSetsCommand({
+        HostedZoneId: hostedZoneId,
+        StartRecordName: name,
+        StartRecordType: 'SRV',
+      }),
+    );
+    const found = Map.groupBy(
+      (page.ResourceRecordSets ?? []).filter(({ Type }) => Type === 'SRV'),
+      ({ Name = '' }) => withoutDot(Name),
+    );
+    // The page may end amid the records of a name.
+    if (page.IsTruncated && page.NextRecordType === 'SRV')
+      found.delete(withoutDot(page.NextRecordName ?? ''));
+    for (const [other, recordSets] of found) whole.set(other, recordSets);
+    if (!whole.has(name)) whole.set(name, []);
   }
   return whole;
 }

@@ -4,6 +4,7 @@ import { EMULATOR_START_TIMEOUT_MS } from '../../helpers/emulator.ts';
 import {
   CAPACITY,
   FOREIGN,
+  NAMES,
   SteeringStage,
   seconds,
   T0,
@@ -338,20 +339,49 @@ describe('what a slot or a person leaves', () => {
     await stage.change('DELETE', simple);
   });
 
-  it('finds its records in a zone of many pages', async () => {
-    const others = Array.from({ length: 700 }, (_, index) => ({
-      Name: `${index % 2 ? 'a' : 'z'}${index}.${ZONE}`,
+  /** Other records of the zone while `work` runs. */
+  async function among(labels: string[], work: () => Promise<void>): Promise<void> {
+    const others = labels.map((label) => ({
+      Name: `${label}.${ZONE}`,
       Type: 'A' as const,
       TTL: 300,
       ResourceRecords: [{ Value: '192.0.2.2' }],
     }));
     await stage.change('UPSERT', ...others);
     try {
-      await reports(600, 900, T0);
-      expect(await stage.run(T0, { hostedZoneId: stage.hostedZoneId })).toMatchObject({ missing: [] });
-      expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(600), 'use1-2 _tcp': wanted(900) });
+      await work();
     } finally {
       await stage.change('DELETE', ...others);
     }
-  });
+  }
+  const labels = (count: number, label: (index: number) => string) =>
+    Array.from({ length: count }, (_, i) => label(i));
+
+  it('its records are found in a zone of many pages', () =>
+    among(
+      labels(700, (index) => `${index % 2 ? 'a' : 'z'}${index}`),
+      async () => {
+        await reports(600, 900, T0);
+        expect(await stage.run(T0, { hostedZoneId: stage.hostedZoneId })).toMatchObject({ missing: [] });
+        expect(await stage.weights()).toMatchObject({
+          'use1-1 _udp': wanted(600),
+          'use1-2 _tcp': wanted(900),
+        });
+      },
+    ));
+
+  it('its records are found where a page ends amid those of a name', () =>
+    // Of a page that begins with the three records of TCP, the last one is the first of the three of UDP.
+    among(
+      labels(296, (index) => `_tcp${index}.siprec`),
+      async () => {
+        await reports(600, 900, T0);
+        const names = { [TCP]: NAMES[TCP] ?? [], [UDP]: NAMES[UDP] ?? [] };
+        expect(await stage.run(T0, { names })).toMatchObject({ missing: [] });
+        expect(await stage.weights()).toMatchObject({
+          'use1-2 _udp': wanted(900),
+          'use1-2 _tcp': wanted(900),
+        });
+      },
+    ));
 });
