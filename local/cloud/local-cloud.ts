@@ -8,7 +8,7 @@ import { Route53Client } from '@aws-sdk/client-route-53';
 import { type Deployment, parseDeployment } from '../../core/deployment.ts';
 import { indexHomeRegion, indexTableName } from '../../core/names.ts';
 import type { RecorderVariables } from '../../core/recorder-environment.ts';
-import { planSlots } from '../../core/slot-plan.ts';
+import { planNaptr, planSlots } from '../../core/slot-plan.ts';
 import { startHealthChecker } from '../dns-server/health-checker.ts';
 import { startRoute53Zone } from '../dns-server/route53-zone.ts';
 import { startDnsServer } from '../dns-server/server.ts';
@@ -250,7 +250,8 @@ export class LocalCloudRun {
     const { onIncident, healthTimeFactor } = this.#options;
     const client = new Route53Client({ endpoint, credentials, region: 'us-east-1' });
     const plan = planSlots(deployment, (name) => ({ ...portsOf(ports, name), sips: NO_PORT }));
-    const { hostedZoneId, checks } = await publishZone(client, deployment.dns.zone, plan, HOST);
+    const naptr = planNaptr(deployment);
+    const { hostedZoneId, checks } = await publishZone(client, deployment.dns.zone, plan, HOST, naptr);
     const zone = await startRoute53Zone({
       client,
       hostedZoneId,
