@@ -5,7 +5,7 @@ import { type DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { homeCopyItem, recordingItem } from '../../core/index-items.ts';
 import { manifestKey, parseManifestKey } from '../../core/keys.ts';
 import { InvalidManifestError, parseManifest } from '../../core/manifest.ts';
-import { type CopyQueue, sendCopyJobs } from '../shared/copy-queue.ts';
+import { sendCopyJobs, type WorkQueue } from '../shared/work-queue.ts';
 import type { S3Object } from './s3-events.ts';
 
 export interface IndexDependencies {
@@ -13,7 +13,7 @@ export interface IndexDependencies {
   table: DynamoDBDocumentClient;
   tableName: string;
   /** Where copies are asked for; absent if nothing is copied from this region. */
-  copies?: { queue: CopyQueue; targets: string[] };
+  copies?: { queue: WorkQueue; targets: string[] };
 }
 
 /** What became of one object. `foreign`: not a manifest; `gone`: deleted since the event. */

@@ -1,6 +1,4 @@
 /** Names shared by this function and the construct that deploys it. */
-import { z } from 'zod';
-
 export const SERVICE_NAME = 'replicate-recording';
 
 /** Metric names; each has the dimension `TARGET_DIMENSION`, failures also `REASON_DIMENSION`. */
@@ -15,11 +13,3 @@ export const METRICS = {
 } as const;
 export const TARGET_DIMENSION = 'target';
 export const REASON_DIMENSION = 'reason';
-
-/** Where a region keeps recordings. `kmsKeyId` is an ARN, of the key or of its alias. */
-const recordingPlaceSchema = z.object({ bucket: z.string(), kmsKeyId: z.string() });
-export type RecordingPlace = z.infer<typeof recordingPlaceSchema>;
-
-/** By region. */
-export const recordingPlacesSchema = z.record(z.string(), recordingPlaceSchema);
-export type RecordingPlaces = z.infer<typeof recordingPlacesSchema>;

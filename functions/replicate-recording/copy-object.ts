@@ -1,20 +1,13 @@
-/**
- * Copies one object from region to region within S3: the request goes to the target, which fetches the source itself.
- * What an object at the target must be is known beforehand, and what is there is compared with that.
- */
-import { createHash } from 'node:crypto';
+/** Copies one object from region to region within S3: the request goes to the target, which fetches the source itself. */
 import {
   AbortMultipartUploadCommand,
   type CompletedPart,
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
   CreateMultipartUploadCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  type S3Client,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
-import type { RecordingPlace } from './constants.ts';
+import type { ExpectedObject, StoragePlace } from '../shared/stored-objects.ts';
 
 export interface CopySizes {
   /** Above it, S3 copies by parts only. */
@@ -31,71 +24,13 @@ export const COPY_SIZES: CopySizes = { singleCopyBytes: 5 * 1024 * MIB, partByte
 /** S3 takes no more parts of one object. */
 const MAX_PARTS = 10_000;
 
-/** What an object must be. */
-export interface ExpectedObject {
-  key: string;
-  bytes: number;
-  /** In hex. */
-  sha256: string;
-  contentType: string;
-  /** Copied only while the source still is this one. */
-  sourceEtag?: string;
-}
-
-export interface CopyTarget {
-  /** Client of the target's region. */
-  s3: S3Client;
-  place: RecordingPlace;
-}
-
-/** How an object at the target compares: `other` is there, and is not what it must be. */
-export type ObjectState = 'same' | 'other' | 'missing';
-
-/**
- * Compares an object with what it must be: by the SHA-256 that S3 keeps of the whole object, or, where it has none
- * (an object made by parts), by reading it.
- */
-export async function compareObject(
-  { s3, place }: CopyTarget,
-  expected: ExpectedObject,
-): Promise<ObjectState> {
-  const object = { Bucket: place.bucket, Key: expected.key };
-  try {
-    const head = await s3.send(new HeadObjectCommand({ ...object, ChecksumMode: 'ENABLED' }));
-    if (head.ContentLength !== expected.bytes) return 'other';
-    const stored = wholeChecksum(head);
-    return (stored ?? (await digestObject(s3, object))) === expected.sha256 ? 'same' : 'other';
-  } catch (error) {
-    if (isMissing(error)) return 'missing';
-    throw error;
-  }
-}
-
-/** The SHA-256 of a whole object in hex. A checksum of checksums (`<base64>-<parts>`) says nothing of the whole. */
-function wholeChecksum(head: { ChecksumSHA256?: string; ChecksumType?: string }): string | undefined {
-  const { ChecksumSHA256: checksum, ChecksumType: type } = head;
-  if (!checksum || type === 'COMPOSITE' || checksum.includes('-')) return undefined;
-  return Buffer.from(checksum, 'base64').toString('hex');
-}
-
-async function digestObject(s3: S3Client, object: { Bucket: string; Key: string }): Promise<string> {
-  const { Body } = await s3.send(new GetObjectCommand(object));
-  const hash = createHash('sha256');
-  for await (const chunk of Body as AsyncIterable<Uint8Array>) hash.update(chunk);
-  return hash.digest('hex');
-}
-
-/** S3 says `NotFound` to HEAD and `NoSuchKey` to the others. */
-export const isMissing = (error: unknown): boolean =>
-  ['NotFound', 'NoSuchKey'].includes((error as Error | undefined)?.name ?? '');
-
 /**
  * Copies an object, whole or by parts.
  * @param origin home region, kept with the copy
  * @throws S3's errors: `NoSuchKey` without a source, `PreconditionFailed` if it is not that of `sourceEtag`
  */
 export async function copyObject(
-  { s3, place }: CopyTarget,
+  { s3, place }: StoragePlace,
   sourceBucket: string,
   expected: ExpectedObject,
   origin: string,

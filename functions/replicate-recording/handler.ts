@@ -7,11 +7,12 @@ import {
   COPY_QUEUE,
   INDEX_TABLE,
   RECORDING_PLACES,
+  recordingPlacesSchema,
   requireEnvironment,
   requireJson,
 } from '../shared/environment.ts';
 import { createLogger } from '../shared/observability.ts';
-import { recordingPlacesSchema, SERVICE_NAME } from './constants.ts';
+import { SERVICE_NAME } from './constants.ts';
 import { publishFailure, publishResult } from './copy-metrics.ts';
 import { replicateRecording } from './replicate-recording.ts';
 import { retryLater } from './retry-later.ts';

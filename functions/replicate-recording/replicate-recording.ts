@@ -5,24 +5,21 @@
  * It makes the target like the home region is now, whatever the job's age. What is there and is right is left alone, so
  * that a repetition costs one HEAD per file.
  */
-import { createHash } from 'node:crypto';
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
 import { type DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { CopyJob } from '../../core/copy-jobs.ts';
 import { replicaCopyItem } from '../../core/index-items.ts';
-import { fileKey, manifestKey, parseManifestKey, type RecordingLocation } from '../../core/keys.ts';
-import { InvalidManifestError, type Manifest, parseManifest } from '../../core/manifest.ts';
-import type { RecordingPlace, RecordingPlaces } from './constants.ts';
+import { parseManifestKey } from '../../core/keys.ts';
+import type { RecordingPlace, RecordingPlaces } from '../shared/environment.ts';
+import { objectsOf, readManifest, type SourceManifest } from '../shared/source-manifest.ts';
 import {
-  COPY_SIZES,
-  type CopySizes,
-  type CopyTarget,
   compareObject,
-  copyObject,
   type ExpectedObject,
   isMissing,
-} from './copy-object.ts';
+  type StoragePlace,
+} from '../shared/stored-objects.ts';
+import { COPY_SIZES, type CopySizes, copyObject } from './copy-object.ts';
 
 export interface ReplicateDependencies {
   /** S3 client for the buckets of a region. */
@@ -100,7 +97,7 @@ export async function replicateRecording(
   const place = places[job.target];
   if (!home || !place || job.target === homeRegion || parseManifestKey(job.key)?.homeRegion !== homeRegion)
     throw new ForeignCopyJobError(job, homeRegion);
-  const target: CopyTarget = { s3: s3For(job.target), place };
+  const target: StoragePlace = { s3: s3For(job.target), place };
   const round: Round = { ...dependencies, home, target, region: job.target };
 
   let copiedBytes = 0;
@@ -128,55 +125,10 @@ export async function replicateRecording(
 
 interface Round extends ReplicateDependencies {
   home: RecordingPlace;
-  target: CopyTarget;
+  target: StoragePlace;
   /** The target's. */
   region: string;
 }
-
-interface SourceManifest extends ExpectedObject {
-  manifest: Manifest;
-}
-
-async function readManifest(s3: S3Client, bucket: string, key: string): Promise<SourceManifest | undefined> {
-  try {
-    const { Body, ETag } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-    const text = Buffer.from((await Body?.transformToByteArray()) ?? []);
-    const manifest = parseManifest(text.toString('utf8'), key);
-    const ownKey = manifestKey(locationOf(manifest));
-    if (ownKey !== key) throw new InvalidManifestError(key, `by what it says, it belongs at ${ownKey}`);
-    return {
-      manifest,
-      key,
-      bytes: text.length,
-      sha256: createHash('sha256').update(text).digest('hex'),
-      contentType: 'application/json',
-      sourceEtag: ETag,
-    };
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-const locationOf = ({ homeRegion, recordingId, startedAt }: Manifest): RecordingLocation => ({
-  homeRegion,
-  recordingId,
-  startedAt: new Date(startedAt),
-});
-
-/**
- * Every object of a recording that must be at a target, in the order in which it is made: the manifest last, because
- * without it there is no recording.
- */
-const objectsOf = (source: SourceManifest): ExpectedObject[] => [
-  ...source.manifest.files.map(({ name, bytes, sha256, contentType }) => ({
-    key: fileKey(locationOf(source.manifest), name),
-    bytes,
-    sha256,
-    contentType,
-  })),
-  source,
-];
 
 /** @returns the bytes copied, or what a change of the source may have caused */
 async function copyFiles(round: Round, source: SourceManifest): Promise<{ bytes: number } | Error> {

@@ -4,7 +4,7 @@
  */
 import { ChangeMessageVisibilityCommand } from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
-import type { CopyQueue } from '../shared/copy-queue.ts';
+import type { WorkQueue } from '../shared/work-queue.ts';
 
 const FIRST_SECONDS = 15;
 const LONGEST_SECONDS = 15 * 60;
@@ -15,7 +15,7 @@ export const retrySeconds = (tries: number): number =>
 
 /** @throws the SDK's errors; the message then waits as long as SQS lets it */
 export async function retryLater(
-  { sqs, queueUrl }: CopyQueue,
+  { sqs, queueUrl }: WorkQueue,
   { receiptHandle, attributes }: SQSRecord,
 ): Promise<void> {
   await sqs.send(

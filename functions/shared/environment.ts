@@ -1,5 +1,5 @@
 /** Environment variables of the functions: names shared by the constructs that set them and the handlers that read them. */
-import type { z } from 'zod';
+import { z } from 'zod';
 
 export const INDEX_TABLE = 'SIPREC_INDEX_TABLE';
 export const FLEET_TABLE = 'SIPREC_FLEET_TABLE';
@@ -9,6 +9,17 @@ export const COPY_QUEUE = 'SIPREC_COPY_QUEUE';
 export const COPY_TARGETS = 'SIPREC_COPY_TARGETS';
 /** JSON, by region: bucket and KMS key of this region's recordings and of the targets' (`RecordingPlaces`). */
 export const RECORDING_PLACES = 'SIPREC_RECORDING_PLACES';
+
+/** Address of the region's queue of manifest events. */
+export const MANIFEST_EVENTS = 'SIPREC_MANIFEST_EVENTS';
+
+/** Where a region keeps recordings. `kmsKeyId` is an ARN, of the key or of its alias. */
+const recordingPlaceSchema = z.object({ bucket: z.string(), kmsKeyId: z.string() });
+export type RecordingPlace = z.infer<typeof recordingPlaceSchema>;
+
+/** By region. */
+export const recordingPlacesSchema = z.record(z.string(), recordingPlaceSchema);
+export type RecordingPlaces = z.infer<typeof recordingPlacesSchema>;
 
 /**
  * Reads a variable that the construct must have set.

@@ -18,8 +18,8 @@ import { regionPrefix } from '../../core/keys.ts';
 import { indexHomeRegion, indexTableName } from '../../core/names.ts';
 import { SERVICE_NAME } from '../../functions/index-recording/constants.ts';
 import { COPY_QUEUE, COPY_TARGETS, INDEX_TABLE } from '../../functions/shared/environment.ts';
-import { grantSendJobs } from '../constructs/copy-jobs-access.ts';
 import { NodeFunction } from '../constructs/node-function.ts';
+import { grantSend } from '../constructs/queue-access.ts';
 import { grantReadRecordings, grantTellMissing } from '../constructs/recordings-access.ts';
 import { INDEX_TIMEOUT, type StorageStack } from './storage-stack.ts';
 
@@ -52,7 +52,7 @@ export class IndexStack extends Stack {
     indexRecording.addToRolePolicy(
       new PolicyStatement({ actions: ['dynamodb:PutItem'], resources: [this.table.tableArn] }),
     );
-    if (storage.copyJobs) grantSendJobs(indexRecording, storage.copyJobs);
+    if (storage.copyJobs) grantSend(indexRecording, storage.copyJobs);
     indexRecording.addEventSource(
       new SqsEventSource(storage.manifestEvents, { batchSize: 10, reportBatchItemFailures: true }),
     );

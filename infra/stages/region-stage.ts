@@ -20,8 +20,14 @@ export class RegionStage extends Stage {
     const props = (stack: string) => ({ stackName: `${deployment.name}-${stack}`, deployment });
     const storage = new StorageStack(this, 'storage', props('storage'));
     const index = new IndexStack(this, 'index', { ...props('index'), storage });
-    const { copyJobs } = storage;
-    if (copyJobs) new ReplicationStack(this, 'replication', { ...props('replication'), copyJobs, index });
+    const { copyJobs, manifestEvents } = storage;
+    if (copyJobs)
+      new ReplicationStack(this, 'replication', {
+        ...props('replication'),
+        copyJobs,
+        manifestEvents,
+        table: index.table,
+      });
     new ApiStack(this, 'api', { ...props('api'), table: index.table });
     new SteeringStack(this, 'steering', props('steering'));
     new DnsStack(this, 'dns', props('dns'));

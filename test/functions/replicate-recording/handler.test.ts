@@ -4,8 +4,8 @@ import { CreateQueueCommand, ReceiveMessageCommand, type SQSClient } from '@aws-
 import { jest } from '@jest/globals';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { retrySeconds } from '../../../functions/replicate-recording/retry-later.ts';
-import { sendCopyJobs } from '../../../functions/shared/copy-queue.ts';
 import { COPY_QUEUE, INDEX_TABLE, RECORDING_PLACES } from '../../../functions/shared/environment.ts';
+import { sendCopyJobs } from '../../../functions/shared/work-queue.ts';
 import {
   createIndexTable,
   EMULATOR_START_TIMEOUT_MS,

@@ -1,6 +1,11 @@
 import { copyTargets } from '../../../core/copy-jobs.ts';
 
-import { COPY_QUEUE, COPY_TARGETS, RECORDING_PLACES } from '../../../functions/shared/environment.ts';
+import {
+  COPY_QUEUE,
+  COPY_TARGETS,
+  MANIFEST_EVENTS,
+  RECORDING_PLACES,
+} from '../../../functions/shared/environment.ts';
 import { resourcesOf, type Synthesized, synthesizeExample, theResource } from '../synth.ts';
 
 let synthesized: Synthesized;
@@ -93,6 +98,44 @@ describe.each(REGIONS)('replication from %s to %s', (region, target) => {
       expect(written.startsWith(prefix)).toBe(false);
       expect(Event).not.toMatch(/Copy|\*/);
     }
+  });
+});
+
+describe.each(REGIONS)('the sweep of what is copied from %s to %s', (region, target) => {
+  const sweep = () => theResource(template(region), 'AWS::Lambda::Function', 'sweeprecordings');
+
+  it('runs every five minutes, one at a time, and is not tried again', () => {
+    const [functionId, { Properties }] = sweep();
+    expect(Properties).toMatchObject({ Timeout: 300, ReservedConcurrentExecutions: 1 });
+    expect(JSON.parse(Properties.Environment.Variables[COPY_TARGETS])).toEqual([target]);
+    expect(Properties.Environment.Variables).toHaveProperty(MANIFEST_EVENTS);
+    const [, rule] = theResource(template(region), 'AWS::Events::Rule');
+    expect(rule.Properties).toMatchObject({
+      ScheduleExpression: 'rate(5 minutes)',
+      Targets: [
+        {
+          Arn: { 'Fn::GetAtt': [functionId, 'Arn'] },
+          RetryPolicy: { MaximumRetryAttempts: 0, MaximumEventAgeInSeconds: 300 },
+        },
+      ],
+    });
+  });
+
+  it('may read, ask for work, and write where it is and what is damaged; no recording', () => {
+    const [, policy] = theResource(template(region), 'AWS::IAM::Policy', 'sweeprecordings');
+    const statements: { Action: unknown; Condition: unknown }[] = policy.Properties.PolicyDocument.Statement;
+    expect(statements.slice(1).map(({ Action }) => [Action].flat().sort().join())).toEqual([
+      's3:GetObject',
+      'kms:Decrypt',
+      's3:ListBucket',
+      'dynamodb:BatchGetItem,dynamodb:UpdateItem',
+      'dynamodb:GetItem,dynamodb:PutItem',
+      'sqs:GetQueueAttributes,sqs:SendMessage', // the copy queue
+      'sqs:SendMessage',
+    ]);
+    expect(statements[5]?.Condition).toEqual({
+      'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [`SWEEP#${region}`] },
+    });
   });
 });
 
