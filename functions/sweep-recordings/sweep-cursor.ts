@@ -15,6 +15,10 @@ const cursorSchema = z.object({
   day: z.string().optional(),
   /** The last recording of that day that was looked at. */
   after: z.string().optional(),
+  /** Recordings on this round so far. */
+  looked: z.number().default(0),
+  /** Recordings of the last whole round; absent on the first. */
+  lastRound: z.number().optional(),
   /** Found on this round so far, by target. */
   backlog: z.record(z.string(), backlogSchema),
 });
@@ -26,8 +30,12 @@ export interface CursorTable {
   homeRegion: string;
 }
 
-/** The beginning of a round. */
-export const newRound = (): SweepCursor => ({ backlog: {} });
+/** The beginning of a round. @param lastRound recordings of the one before */
+export const newRound = (lastRound?: number): SweepCursor => ({
+  looked: 0,
+  ...(lastRound !== undefined && { lastRound }),
+  backlog: {},
+});
 
 const keyOf = ({ homeRegion }: CursorTable) => ({ pk: sweepPartition(homeRegion), sk: 'CURSOR' });
 

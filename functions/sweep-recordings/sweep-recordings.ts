@@ -101,6 +101,8 @@ export async function sweepRecordings(dependencies: SweepDependencies): Promise<
     if (page.length < limits.page) position += 1;
     const next = days[position];
     cursor = {
+      looked: cursor.looked + page.length,
+      ...(cursor.lastRound !== undefined && { lastRound: cursor.lastRound }),
       backlog: cursor.backlog,
       ...(next && { day: next }),
       ...(next === day && { after: page.at(-1)?.recordingId }),
@@ -108,7 +110,7 @@ export async function sweepRecordings(dependencies: SweepDependencies): Promise<
     if (next) await writeCursor(dependencies, cursor);
   }
   if (position >= 0 && position < days.length) return run;
-  await writeCursor(dependencies, newRound());
+  await writeCursor(dependencies, newRound(cursor.looked));
   return { ...run, backlog: backlogOf(cursor, targets, now) };
 }
 
@@ -127,6 +129,7 @@ async function sweepPage(
     page.map(({ recordingId }) => recordingId),
     targets,
   );
+  const checkShare = shareToCheck(limits, cursor.lastRound);
   const unindexed: SweptRecording[] = [];
   const jobs: CopyJob[] = [];
   for (const recording of page) {
@@ -139,7 +142,7 @@ async function sweepPage(
     for (const target of targets) {
       const found = run.copies[target] as SweepRun['copies'][string];
       let copy = state.copy(target);
-      if (copy && isDone(copy, state) && random() < limits.checks / limits.recordings) {
+      if (copy && isDone(copy, state) && random() < checkShare) {
         found.checked += 1;
         if (!(await isIntact(dependencies, home, recording, target))) {
           found.damaged += 1;
@@ -168,6 +171,10 @@ async function sweepPage(
     });
   return jobs.length;
 }
+
+/** So that a run checks as many copies as it may: all of them where there are few. */
+const shareToCheck = ({ checks, recordings }: SweepLimits, lastRound = recordings): number =>
+  checks / Math.max(1, Math.min(recordings, lastRound));
 
 /** The copy is of what the index says now, and good. */
 const isDone = (copy: CopyState, { recording }: IndexState): boolean =>

@@ -208,12 +208,14 @@ describe('the sweep', () => {
     expect(await sweep()).toMatchObject({ copies: { [TARGET]: { checked: 1, damaged: 0 } } });
   });
 
-  it('looks at no more copies than it may', async () => {
-    const { sweep, store, index, workOff } = await setUp({ checks: 1_000, recordings: 5_000 });
-    await index((await store(hoursAgo(3))).key);
+  it('looks at a share of the copies, and at all where they are few', async () => {
+    const { sweep, store, index, workOff } = await setUp({ checks: 2, recordings: 8 });
+    for (const [i, hours] of [2, 3, 4, 5].entries()) await index((await store(hoursAgo(hours), i)).key);
     await workOff();
-    expect(await sweep({ random: () => 0.19 })).toMatchObject({ copies: { [TARGET]: { checked: 1 } } });
-    expect(await sweep({ random: () => 0.21 })).toMatchObject({ copies: { [TARGET]: { checked: 0 } } });
+    const checked = async (random: number) => (await sweep({ random: () => random })).copies[TARGET]?.checked;
+    expect(await checked(0.26)).toBe(0); // of a round of unknown length, 2 of 8
+    expect(await checked(0.49)).toBe(4); // 2 of 4
+    expect(await checked(0.51)).toBe(0);
   });
 
   it('does not take a target that cannot be asked for a damaged copy', async () => {
@@ -293,7 +295,7 @@ describe('the sweep', () => {
     expect(runs[0]).not.toHaveProperty('backlog');
     expect(runs.length).toBeGreaterThan(1);
     expect(runs.at(-1)?.backlog).toMatchObject({ [TARGET]: { copies: 4 } });
-    expect(await readCursor(dependencies)).toEqual({ backlog: {} }); // the next round begins
+    expect(await readCursor(dependencies)).toEqual({ looked: 0, lastRound: 4, backlog: {} }); // the next round begins
   });
 
   it('goes on where it was when it ran out of time', async () => {

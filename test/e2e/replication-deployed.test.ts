@@ -1,0 +1,159 @@
+/** Replication as it is deployed: the stacks in the emulator, without recorders. What they would upload is stored by the test. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { InvokeCommand, LambdaClient, paginateListFunctions } from '@aws-sdk/client-lambda';
+import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
+import { DeleteCommand } from '@aws-sdk/lib-dynamodb';
+import { type Deployment, parseDeployment } from '../../core/deployment.ts';
+import { copyKey, type RecordingCopy } from '../../core/index-items.ts';
+import { indexTableName, recordingsBucketName } from '../../core/names.ts';
+import { COPY_QUEUE, MANIFEST_EVENTS } from '../../functions/shared/environment.ts';
+import { apiGet } from '../../local/api-client.ts';
+import { type DeployTarget, deployedApiId, deployStacks } from '../../local/cloud/deploy.ts';
+import { replicateTable } from '../../local/cloud/global-table.ts';
+import { startTestEmulator, type TestEmulator } from '../helpers/emulator.ts';
+import { recordingIdAt } from '../helpers/manifest.ts';
+import { bytesOf, type StoredRecording, sha256Hex, storeRecording } from '../helpers/stored-recording.ts';
+import { CLOUD_START_TIMEOUT_MS } from './cloud.ts';
+import { eventually } from './eventually.ts';
+import { ROOT } from './npm-start-child.ts';
+
+const FILE = join(ROOT, 'deployments/local.yaml');
+const TIMEOUT_MS = 2 * 60_000;
+const HOME = 'us-east-1';
+const OTHER = 'us-west-2';
+const HOUR_MS = 3_600_000;
+
+let directory: string;
+let emulator: TestEmulator;
+let deployment: Deployment;
+let target: DeployTarget;
+let lambda: LambdaClient;
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'siprec-ha-replication-'));
+  deployment = parseDeployment(readFileSync(FILE, 'utf8'), FILE);
+  emulator = await startTestEmulator();
+  const { endpoint, credentials } = emulator;
+  const { signal } = new AbortController();
+  target = { deployment, deploymentFile: FILE, endpoint, directory, signal };
+  await deployStacks(target);
+  const tableName = indexTableName(deployment);
+  await replicateTable({ endpoint, credentials, tableName, regions: [HOME, OTHER] });
+  lambda = new LambdaClient({ endpoint, credentials, region: HOME });
+}, CLOUD_START_TIMEOUT_MS);
+afterAll(async () => {
+  lambda?.destroy();
+  await emulator?.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const bucketIn = (region: string) => recordingsBucketName(deployment, region);
+
+/** A recording that ended so long ago, uploaded now. */
+const store = (region: string, index: number): Promise<StoredRecording> => {
+  const startedAt = new Date(Date.now() - 3 * HOUR_MS - index).toISOString();
+  return storeRecording(
+    emulator.s3(region),
+    bucketIn(region),
+    { audio: bytesOf(50_000, index) },
+    { startedAt, homeRegion: region, recordingId: recordingIdAt(startedAt) },
+  );
+};
+
+const ask = async (region: string, path: string): Promise<unknown> => {
+  const url = `${emulator.endpoint}/restapis/${await deployedApiId(target, region)}/v1/_user_request_`;
+  return apiGet({ url, region, credentials: emulator.credentials }, path);
+};
+
+const replicaOf = async (
+  region: string,
+  { manifest }: StoredRecording,
+): Promise<RecordingCopy | undefined> => {
+  const { copies } = (await ask(region, `/recordings/${manifest.recordingId}`).catch(() => ({
+    copies: [],
+  }))) as { copies: RecordingCopy[] };
+  return copies.find(({ role }) => role === 'replica');
+};
+
+const verifiedReplica = (region: string, recording: StoredRecording, after = '') =>
+  eventually(`a verified copy of ${recording.key}`, async () => {
+    const copy = await replicaOf(region, recording);
+    return copy?.state === 'verified' && (copy.verifiedAt ?? '') > after ? copy : undefined;
+  });
+
+/** The function of the home region whose environment has this variable and is the sweep's. */
+async function sweepFunction() {
+  for await (const { Functions = [] } of paginateListFunctions({ client: lambda }, {}))
+    for (const candidate of Functions)
+      if (candidate.Environment?.Variables?.[MANIFEST_EVENTS]) return candidate;
+  throw new Error('there is no sweep');
+}
+
+async function sweep(): Promise<void> {
+  const { FunctionName } = await sweepFunction();
+  const { FunctionError, Payload } = await lambda.send(new InvokeCommand({ FunctionName }));
+  expect([FunctionError, Payload && Buffer.from(Payload).toString()]).toEqual([undefined, 'null']);
+}
+
+describe('the deployed replication', () => {
+  let recordings: StoredRecording[];
+
+  it(
+    'copies what either region records to the other, and each plays its own copy when the home bucket has lost it',
+    async () => {
+      recordings = await Promise.all(Array.from({ length: 12 }, (_, index) => store(HOME, index)));
+      const western = await store(OTHER, 100);
+      for (const recording of recordings)
+        expect(await verifiedReplica(OTHER, recording)).toMatchObject({
+          region: OTHER,
+          bucket: bucketIn(OTHER),
+        });
+      expect(await verifiedReplica(HOME, western)).toMatchObject({ region: HOME, bucket: bucketIn(HOME) });
+
+      const [audio] = western.keys as [string];
+      await emulator.s3(OTHER).send(new DeleteObjectCommand({ Bucket: bucketIn(OTHER), Key: audio }));
+      for (const asked of [HOME, OTHER]) {
+        const path = `/recordings/${western.manifest.recordingId}/audio`;
+        const { url, region } = (await ask(asked, path)) as { url: string; region: string };
+        expect(region).toBe(HOME);
+        const bytes = Buffer.from(await (await fetch(url)).arrayBuffer());
+        expect(sha256Hex(bytes)).toBe(western.manifest.files[0]?.sha256);
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'makes good by its sweep what was lost from the queue, and what was changed at the target',
+    async () => {
+      const [lost, changed] = recordings as [StoredRecording, StoredRecording];
+      const Key = copyKey(lost.manifest.recordingId, OTHER);
+      await emulator.documents(HOME).send(new DeleteCommand({ TableName: indexTableName(deployment), Key }));
+      const { Environment } = await sweepFunction();
+      await emulator
+        .sqs(HOME)
+        .send(new PurgeQueueCommand({ QueueUrl: Environment?.Variables?.[COPY_QUEUE] }));
+      const [audio] = changed.keys as [string];
+      const content = bytesOf(50_000, 1);
+      content[25_000] = (content[25_000] ?? 0) ^ 1;
+      await emulator
+        .s3(OTHER)
+        .send(new PutObjectCommand({ Bucket: bucketIn(OTHER), Key: audio, Body: content }));
+      const { verifiedAt } = (await replicaOf(HOME, changed)) as RecordingCopy;
+
+      await sweep(); // learns how few there are,
+      await sweep(); // and checks all of them
+      await verifiedReplica(OTHER, lost);
+      await verifiedReplica(OTHER, changed, verifiedAt);
+      const path = `/recordings/${changed.manifest.recordingId}/audio`;
+      const { url, region } = (await ask(OTHER, path)) as { url: string; region: string };
+      expect(region).toBe(OTHER);
+      const bytes = Buffer.from(await (await fetch(url)).arrayBuffer());
+      expect(sha256Hex(bytes)).toBe(changed.manifest.files[0]?.sha256);
+    },
+    TIMEOUT_MS,
+  );
+});
