@@ -52,3 +52,6 @@ export function inDnsAtSeconds(
   const deciding = healthy ? healthyNeeded - 1 : phases.length - healthyNeeded;
   return (verdicts[deciding] as number) + INTO_DNS_SECONDS;
 }
+
+/** At most so long a dead endpoint is still in the answers of the name servers, with the checks of the slot plan. */
+export const LONGEST_NOTICE_SECONDS = 10 * 2 + PROBE_SECONDS.dead + INTO_DNS_SECONDS;
