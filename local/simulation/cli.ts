@@ -55,7 +55,8 @@ interface Options {
   seed: number;
   seeds: number;
   scenarios: string[];
-  policies: string[];
+  /** All that belong to a scenario when absent. */
+  policies?: string[];
   threads: number;
   out: string;
 }
@@ -69,7 +70,7 @@ function readOptions(args: string[]): Options | 'help' {
     seed: number('--seed', values.seed, 2 ** 31 - 1),
     seeds: number('--seeds', values.seeds, 1_000),
     scenarios: names('--scenario', SCENARIOS, values.scenario),
-    policies: names('--policy', POLICIES, values.policy),
+    ...(values.policy !== undefined && { policies: names('--policy', POLICIES, values.policy) }),
     threads: values.threads === undefined ? availableParallelism() : number('--threads', values.threads, 64),
     out: values.out,
   };
@@ -110,6 +111,9 @@ function names(
   }
 }
 
+const policiesOf = (scenario: string): string[] =>
+  POLICIES.filter(({ onlyIn }) => onlyIn?.includes(scenario) ?? true).map(({ name }) => name);
+
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   if (options === 'help') {
@@ -118,7 +122,7 @@ async function main(): Promise<number> {
   }
   const { slots, calls, seed, seeds, scenarios, policies, threads, out } = options;
   const tasks: Task[] = scenarios.flatMap((scenario) =>
-    policies.flatMap((policy) =>
+    (policies ?? policiesOf(scenario)).flatMap((policy) =>
       Array.from({ length: seeds }, (_, index) => ({ scenario, policy, seed: seed + index, slots, calls })),
     ),
   );
