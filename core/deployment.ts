@@ -7,6 +7,7 @@
 import ipaddr from 'ipaddr.js';
 import { type Document, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { MAX_ANSWER_BYTES, MAX_LABEL_CHARACTERS, MAX_NAME_CHARACTERS, srvAnswerBytes } from './dns-limits.ts';
 
 /** Route 53 answers a multivalue query with at most 8 records (Developer Guide, "Multivalue answer routing"). */
 export const MAX_SLOTS_PER_SERVICE = 8;
@@ -29,8 +30,12 @@ const network = z
 const domainName = z
   .string()
   .regex(
-    /^(?=.{4,200}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/,
+    /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/,
     'write a domain name in lower case without a closing dot, such as rec.example.com',
+  )
+  .refine(
+    (name) => name.split('.').every(({ length }) => length <= MAX_LABEL_CHARACTERS),
+    `a part between dots has more than the ${MAX_LABEL_CHARACTERS} characters of DNS: choose a shorter one`,
   );
 
 const regionName = z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'write an AWS region, such as us-east-1');
@@ -60,12 +65,21 @@ const region = z.strictObject({
 export const TRANSPORTS = ['udp', 'tcp', 'tls'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
+/** First labels of the SRV name of each (RFC 3263 section 4.2). */
+export const SRV_LABELS: Record<Transport, string> = {
+  udp: '_sip._udp',
+  tcp: '_sip._tcp',
+  tls: '_sips._tcp',
+};
+
 const service = z.strictObject({
   /** The SRC is given `<name>.<zone>`, with the port left empty. */
   name: label('a service name'),
   transports: z
     .array(z.enum(TRANSPORTS, 'write udp, tcp or tls'))
     .min(1, 'name at least one transport: udp, tcp, tls'),
+  /** NAPTR records for SRCs that look for the transport first (RFC 3263 section 4.1), in the order of `transports`. */
+  naptr: z.boolean('write true or false').optional(),
 });
 
 /**
@@ -120,9 +134,14 @@ const schema = z.strictObject({
   api: z.strictObject({ auth: z.literal('iam', 'write iam, the only kind of this version') }),
 });
 
+/** What makes the names in DNS. */
+const namesSchema = z.object({ dns: schema.shape.dns, regions: schema.shape.regions });
+type DeploymentNames = z.infer<typeof namesSchema>;
+
 export type Deployment = z.infer<typeof schema>;
 export type DeploymentRegion = Deployment['regions'][number];
 export type DeploymentSlot = DeploymentRegion['slots'][number];
+export type DeploymentService = Deployment['dns']['services'][number];
 export type DeploymentSource = Deployment['sources'][number];
 
 /** One mistake in the deployment file. `path` is where (`regions[0].slots[1].zone`). */
@@ -166,9 +185,11 @@ export function parseDeployment(text: string, fileName: string): Deployment {
     );
   const input = toPlainData(document, fileName);
   const result = schema.safeParse(input);
+  const names = namesSchema.safeParse(input);
   const problems = [
     ...(result.error?.issues ?? []).flatMap((issue) => toProblems(issue, input)),
     ...crossChecks(input),
+    ...(names.data ? dnsChecks(names.data) : []),
   ];
   if (problems.length > 0 || !result.success) throw new DeploymentFileError(fileName, problems);
   return result.data;
@@ -282,9 +303,47 @@ function crossChecks(input: unknown): DeploymentProblem[] {
   return problems;
 }
 
+/** What DNS could not carry, or would not answer with; of names that are well-formed by themselves. */
+function dnsChecks(names: DeploymentNames): DeploymentProblem[] {
+  const { zone, services } = names.dns;
+  const hostOf = (slot: string) => `${slot}.${zone}`;
+  const srvNames = (service: DeploymentService) =>
+    service.transports.map((transport) => `${SRV_LABELS[transport]}.${service.name}.${zone}`);
+
+  const hosts = names.regions.flatMap(({ slots }) => slots.map(({ name }) => hostOf(name)));
+  const [longest = ''] = [...services.flatMap(srvNames), ...hosts].toSorted((a, b) => b.length - a.length);
+  if (longest.length > MAX_NAME_CHARACTERS) {
+    const remedy = `${longest} would have ${longest.length} characters and DNS allows ${MAX_NAME_CHARACTERS}: choose a shorter zone`;
+    return [{ path: 'dns.zone', value: zone, remedy }];
+  }
+
+  const tooLong = services.flatMap((service, index): DeploymentProblem[] => {
+    const targets = slotsOfService(names, service.name).map(({ slot }) => hostOf(slot.name));
+    const [name = ''] = srvNames(service).toSorted((a, b) => b.length - a.length);
+    const bytes = srvAnswerBytes(name, targets);
+    if (bytes <= MAX_ANSWER_BYTES || targets.length > MAX_SLOTS_PER_SERVICE) return [];
+    const remedy =
+      `the answer for ${name} with its ${targets.length} slots would have ${bytes} bytes, and by UDP DNS carries ` +
+      `${MAX_ANSWER_BYTES}: choose shorter slot names or a shorter zone, or divide the slots among more services`;
+    return [{ path: `dns.services[${index}].name`, value: service.name, remedy }];
+  });
+
+  // RFC 2782: a target is a host with an address, and no alias. This one would also be the domain of a service, where an
+  // SRC that asks for an address, not for SRV, would find this slot alone, dead or alive.
+  const shared = names.regions.flatMap(({ slots }, region) =>
+    slots.flatMap(({ name }, slot): DeploymentProblem[] => {
+      const index = services.findIndex((service) => service.name === name);
+      if (index < 0) return [];
+      const remedy = `${hostOf(name)} is already the domain of dns.services[${index}]: choose another`;
+      return [{ path: `regions[${region}].slots[${slot}].name`, value: name, remedy }];
+    }),
+  );
+  return [...tooLong, ...shared];
+}
+
 /** The slots, with their regions, that a service's SRV records name, in the file's order. */
 export function slotsOfService(
-  deployment: Deployment,
+  deployment: Pick<Deployment, 'regions'>,
   serviceName: string,
 ): { region: DeploymentRegion; slot: DeploymentSlot }[] {
   return deployment.regions.flatMap((r) =>

@@ -11,5 +11,11 @@ export const indexTableName = ({ name }: Deployment): string => `${name}-index`;
 /** The region that creates the global index table; the others are its replicas. */
 export const indexHomeRegion = ({ regions }: Deployment): string => (regions[0] as { name: string }).name;
 
+/** The region that creates the hosted zone, where the deployment has its own, and the records that are no slot's. */
+export const zoneHomeRegion = indexHomeRegion;
+
+/** Tag with the slot's name on what belongs to a slot: its instance finds its own address and volume by it. */
+export const SLOT_TAG = 'siprec-ha:slot';
+
 /** Namespace of all metrics. */
 export const METRICS_NAMESPACE = 'SiprecHa';

@@ -19,6 +19,11 @@ const isKey = (text: string): boolean => /^[A-Za-z0-9+/]{43}=$/.test(text);
 
 const port = wholeNumber(0, 65_535);
 const text = z.string('must be set').min(1, 'must not be empty');
+/** Not set, or set to nothing, as Compose does. */
+const optionalText = z
+  .string()
+  .optional()
+  .transform((value) => value || undefined);
 const address = z.union([z.ipv4(), z.ipv6()], 'write an IPv4 or IPv6 address');
 
 const variables = z.object({
@@ -36,6 +41,10 @@ const variables = z.object({
     })
     .pipe(z.array(sourceSchema)),
   SIPREC_BUCKET: text,
+  /** The region's fleet table, for load reports; without it none are written. */
+  SIPREC_FLEET_TABLE: optionalText,
+  /** Name of the SSM parameter that closes the region (`closed`) and opens it (`open`); without it the region is open. */
+  SIPREC_REGION_SWITCH: optionalText,
   /** Directory of journals and finished files that are not yet safe in S3. */
   SIPREC_SPOOL: text,
   /**
@@ -67,10 +76,17 @@ const variables = z.object({
   SIPREC_MEDIA_RECEIVER: z.enum(['auto', 'native', 'dgram']).default('auto'),
   /** Packets that wait for longer, for a slow disk or CPU, turn the recorder unhealthy. */
   SIPREC_MAX_STALL_MS: wholeNumber(100, 60_000).default(400),
+  /** An event loop that is later than this for some seconds (99th percentile) turns the recorder unhealthy. */
+  SIPREC_MAX_LOOP_DELAY_MS: wholeNumber(10, 60_000).default(500),
   SIPREC_HEALTH_ADDRESS: z.string().default('0.0.0.0'),
   SIPREC_HEALTH_PORT: port.default(8080),
   /** Seconds that running recordings are given to end by themselves when the recorder is stopped. */
   SIPREC_DRAIN_SECONDS: wholeNumber(0, 86_400).default(7_200),
+  /** `http://169.254.169.254` on EC2: the recorder drains when its instance is about to go. Without it nobody asks. */
+  SIPREC_INSTANCE_METADATA: optionalText.refine(
+    (value) => value === undefined || URL.canParse(value),
+    'write an address such as http://169.254.169.254',
+  ),
   /** A recording without any RTP for so long, and not on hold, is over: SRCs die without a BYE. */
   SIPREC_SILENCE_SECONDS: wholeNumber(1, 86_400).default(7_200),
   /** The same once the dialog is lost, with the SIP server or with the recorder's predecessor: no BYE can come. */

@@ -9,6 +9,7 @@ import {
   type Deployment,
   type DeploymentRegion,
   type DeploymentSlot,
+  SRV_LABELS,
   slotsOfService,
   type Transport,
 } from './deployment.ts';
@@ -66,12 +67,21 @@ export interface SlotPorts {
 
 const PRODUCTION_PORTS: SlotPorts = { sip: SIP_PORT, sips: SIPS_PORT, health: HEALTH_PORT };
 
-/** RFC 3263 section 4.2: what an SRC asks for, and which port is behind it. */
-const SERVICES: Record<Transport, { label: string; port: keyof SlotPorts }> = {
-  udp: { label: '_sip._udp', port: 'sip' },
-  tcp: { label: '_sip._tcp', port: 'sip' },
-  tls: { label: '_sips._tcp', port: 'sips' },
+/** What NAPTR calls each transport (RFC 3263 section 4.1), and which port is behind it. */
+const SERVICES: Record<Transport, { naptr: string; port: keyof SlotPorts }> = {
+  udp: { naptr: 'SIP+D2U', port: 'sip' },
+  tcp: { naptr: 'SIP+D2T', port: 'sip' },
+  tls: { naptr: 'SIPS+D2T', port: 'sips' },
 };
+
+/** The NAPTR records of one service: a record set with a value per transport. */
+export interface NaptrRecordSet {
+  /** The service's domain, absolute, without the closing dot. */
+  name: string;
+  /** As Route 53 writes them: `10 50 "s" "SIP+D2U" "" _sip._udp.siprec.rec.example.com.` */
+  values: string[];
+  ttlSeconds: number;
+}
 
 /**
  * Plans every slot of a deployment, in the file's order.
@@ -117,10 +127,41 @@ function planSlot(
   };
 }
 
+/**
+ * NAPTR records of the services that want them. They say which transports there are and which is liked best, not who is
+ * alive: that is for the SRV records that they name.
+ */
+export function planNaptr(deployment: Deployment): NaptrRecordSet[] {
+  return deployment.dns.services
+    .filter(({ naptr }) => naptr)
+    .map((service) => ({
+      name: serviceDomain(deployment, service.name),
+      // The lowest order whose transport the SRC has is the one that it must take (RFC 3263 section 4.1).
+      values: service.transports.map(
+        (transport, index) =>
+          `${10 * (index + 1)} 50 "s" "${SERVICES[transport].naptr}" "" ${srvName(deployment, service.name, transport)}.`,
+      ),
+      ttlSeconds: ADDRESS_TTL_SECONDS,
+    }));
+}
+
 /** The name that a BroadWorks administrator enters as the recording platform, with the port left empty. */
 export const serviceDomain = (deployment: Deployment, serviceName: string): string =>
   `${serviceName}.${deployment.dns.zone}`;
 
 /** RFC 2782 name of a service, such as `_sip._udp.siprec.rec.example.com`. */
 export const srvName = (deployment: Deployment, serviceName: string, transport: Transport): string =>
-  `${SERVICES[transport].label}.${serviceDomain(deployment, serviceName)}`;
+  `${SRV_LABELS[transport]}.${serviceDomain(deployment, serviceName)}`;
+
+/**
+ * The SRV names that a region's slots are in, with those slots: what steering of that region may change.
+ */
+export function srvNamesOfRegion(plan: readonly PlannedSlot[], region: string): Record<string, string[]> {
+  const records = plan.filter((slot) => slot.region === region).flatMap(({ srvRecords }) => srvRecords);
+  return Object.fromEntries(
+    [...Map.groupBy(records, ({ name }) => name)].map(([name, group]) => [
+      name,
+      group.map(({ setIdentifier }) => setIdentifier),
+    ]),
+  );
+}

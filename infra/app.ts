@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { App } from 'aws-cdk-lib';
 import { DeploymentFileError, parseDeployment } from '../core/deployment.ts';
+import { TooManySlotsError } from './stacks/steering-stack.ts';
 import { RegionStage } from './stages/region-stage.ts';
 
 const app = new App();
@@ -16,7 +17,8 @@ try {
   for (const region of deployment.regions) new RegionStage(app, region.name, { deployment, region });
 } catch (error) {
   const code = (error as NodeJS.ErrnoException).code;
-  if (!(error instanceof DeploymentFileError) && code === undefined) throw error;
+  const isOfTheFile = error instanceof DeploymentFileError || error instanceof TooManySlotsError;
+  if (!isOfTheFile && code === undefined) throw error;
   const message =
     code === 'ENOENT' ? `there is no deployment file ${file}: name one with -c deployment=<path>` : error;
   console.error(message instanceof Error ? message.message : message);

@@ -1,4 +1,5 @@
 /** What `npm start` prints when it stays up: every address, and commands that work as they stand. */
+import { regionSwitchName } from '../core/fleet.ts';
 import { serviceDomain } from '../core/slot-plan.ts';
 import type { LocalCloud } from './cloud/local-cloud.ts';
 
@@ -24,8 +25,10 @@ Find recordings, and play one:
   curl --aws-sigv4 aws:amz:${region}:execute-api ${user} '${cloud.apiUrl(region)}/recordings/<recordingId>/audio'
 See where BroadWorks would send a call:
   dig @${dns.address} -p ${dns.port} SRV _sip._udp.${domain}
-Kill a recorder and look again half a minute later:
+Kill a recorder and see below what happens:
   kill -9 ${slot.recorderPid}
+Close a region to new calls, and open it again (with the AWS CLI):
+  AWS_ENDPOINT_URL=${endpoint} AWS_ACCESS_KEY_ID=${credentials.accessKeyId} AWS_SECRET_ACCESS_KEY=${credentials.secretAccessKey} aws ssm put-parameter --region ${region} --overwrite --name ${regionSwitchName(deployment)} --value closed
 
 Logs: ${cloud.logDirectory}
 Ctrl-C stops everything.`;

@@ -32,6 +32,8 @@ export interface VerifyOptions {
   streams: 'dual' | 'single';
   /** Ends the search. */
   signal: AbortSignal;
+  /** Looks also for the recordings of calls that went wrong once a recorder had taken them. */
+  awaitsAll?: boolean;
 }
 
 /**
@@ -41,9 +43,11 @@ export interface VerifyOptions {
 export async function verifyCalls(
   api: ApiClientOptions,
   calls: CallResult[],
-  { since, streams, signal }: VerifyOptions,
+  { since, streams, signal, awaitsAll = false }: VerifyOptions,
 ): Promise<VerifiedCall[]> {
-  const awaited = calls.filter(wentWell).map(({ sipCallId }) => sipCallId);
+  const awaited = calls
+    .filter((call) => wentWell(call) || (awaitsAll && call.recorder))
+    .map(({ sipCallId }) => sipCallId);
   const found = await findRecordings(api, awaited, since, signal);
   const verified: VerifiedCall[] = [];
   for (const call of calls)
@@ -92,7 +96,9 @@ async function verifyCall(
   const reason = call.reason ?? 'no reason given';
   if (!call.recorder) return { call, audio: '-', problems: [`no recorder took it: ${reason}`] };
   if (!wentWell(call)) problems.push(`${call.outcome}: ${reason}`);
-  const [recording] = recordings;
+  // One that answered too late, when the call had gone elsewhere, has a recording of nothing.
+  const byTaker = recordings.filter(({ slot }) => slot === slotOf(call));
+  const [recording] = byTaker.length > 0 ? byTaker : recordings;
   if (!recording)
     return {
       call,
@@ -104,7 +110,7 @@ async function verifyCall(
           : 'the API has no recording of it',
       ],
     };
-  if (recordings.length > 1) problems.push(`found ${recordings.length} times`);
+  if (byTaker.length > 1) problems.push(`found ${byTaker.length} times`);
   if (recording.status !== 'complete')
     problems.push(`status ${recording.status}: ${recording.statusReasons.join('; ')}`);
   problems.push(...factProblems(call, recording));
@@ -112,9 +118,12 @@ async function verifyCall(
   return { call, recording, audio, problems: [...problems, ...audioProblems] };
 }
 
+/** The slot that took it. */
+const slotOf = ({ recorder }: CallResult): string | undefined => recorder?.target.split('.')[0];
+
 /** What the index says against what was sent. */
 function factProblems(call: CallResult, recording: FoundRecording): string[] {
-  const slot = call.recorder?.target.split('.')[0];
+  const slot = slotOf(call);
   const numbers = recording.participants.map(({ number }) => number);
   const missing = Object.values(call.parties).filter(({ number }) => !numbers.includes(number));
   return [

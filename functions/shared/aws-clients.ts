@@ -1,11 +1,26 @@
 /** AWS clients as the functions use them. */
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 
 /** A client of the table in this function's region. */
-export const documentClient = (): DynamoDBDocumentClient =>
-  DynamoDBDocumentClient.from(new DynamoDBClient(), { marshallOptions: { removeUndefinedValues: true } });
+export const documentClient = (config: DynamoDBClientConfig = {}): DynamoDBDocumentClient =>
+  DynamoDBDocumentClient.from(new DynamoDBClient(config), {
+    marshallOptions: { removeUndefinedValues: true },
+  });
+
+/**
+ * For work that comes again by itself and has nobody waiting for it: a service that is slow or refuses is left alone soon,
+ * well within the function's time. 400 `Throttling` and `PriorRequestNotComplete` are among what the SDK tries again.
+ */
+export const IMPATIENT = {
+  maxAttempts: 3,
+  requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000, throwOnRequestTimeout: true },
+};
+
+/** Route 53 is one service for all regions: the SDK knows its address. */
+export const route53Client = (): Route53Client => new Route53Client(IMPATIENT);
 
 const s3Clients = new Map<string | undefined, S3Client>();
 

@@ -1,5 +1,6 @@
 /** Environment variables of the functions: names shared by the constructs that set them and the handlers that read them. */
 export const INDEX_TABLE = 'SIPREC_INDEX_TABLE';
+export const FLEET_TABLE = 'SIPREC_FLEET_TABLE';
 
 /**
  * Reads a variable that the construct must have set.

@@ -15,19 +15,19 @@ export interface NodeFunctionProps {
   timeout: Duration;
   /** MiB; CPU comes in proportion (1,769 MiB = one vCPU). */
   memorySize: number;
+  /** Runs at once; as many as the account allows when absent. */
+  reservedConcurrentExecutions?: number;
 }
 
 export class NodeFunction extends LambdaFunction {
-  constructor(scope: Construct, id: string, { name, environment, timeout, memorySize }: NodeFunctionProps) {
+  constructor(scope: Construct, id: string, { name, ...props }: NodeFunctionProps) {
     super(scope, id, {
+      ...props,
       description: `siprec-ha ${name}`,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       handler: 'index.handler',
       code: bundle(name),
-      environment,
-      timeout,
-      memorySize,
       tracing: Tracing.ACTIVE,
       logGroup: new LogGroup(scope, `${id}-logs`, {
         retention: RetentionDays.THREE_MONTHS,

@@ -3,7 +3,9 @@ import { Stage } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import type { Deployment, DeploymentRegion } from '../../core/deployment.ts';
 import { ApiStack } from '../stacks/api-stack.ts';
+import { DnsStack } from '../stacks/dns-stack.ts';
 import { IndexStack } from '../stacks/index-stack.ts';
+import { SteeringStack } from '../stacks/steering-stack.ts';
 import { StorageStack } from '../stacks/storage-stack.ts';
 
 export interface RegionStageProps {
@@ -18,5 +20,7 @@ export class RegionStage extends Stage {
     const storage = new StorageStack(this, 'storage', props('storage'));
     const index = new IndexStack(this, 'index', { ...props('index'), storage });
     new ApiStack(this, 'api', { ...props('api'), table: index.table });
+    new SteeringStack(this, 'steering', props('steering'));
+    new DnsStack(this, 'dns', props('dns'));
   }
 }

@@ -1,10 +1,13 @@
 /** From a SIP domain to the servers to try, in order (RFC 3263 section 4.2; selection by RFC 2782). IPv4. */
 import { isIP } from 'node:net';
-import type { Answer } from 'dns-packet';
-import { type DnsServerAddress, queryDns } from './dns-client.ts';
+import type { Answer, RecordType } from 'dns-packet';
+import type { DnsCache } from './dns-cache.ts';
+import { type DnsReply, type DnsServerAddress, queryDns } from './dns-client.ts';
 import { orderSrv } from './srv-selection.ts';
 
 const DEFAULT_SIP_PORT = 5060;
+
+type Query = (name: string, type: RecordType) => Promise<DnsReply>;
 
 export interface SipDestination {
   /** Host name, SRV domain or IP address. */
@@ -35,24 +38,27 @@ export class NoSipServerError extends Error {
 /**
  * Locates the servers, best first; a target with several addresses stands there once for each.
  * @param random uniform in [0, 1)
+ * @param cache of the SRC; without one, DNS is asked each time
  * @throws NoSipServerError, DnsQueryError
  */
 export async function locateSipServers(
   { domain, port, transport }: SipDestination,
   dnsServer: DnsServerAddress,
   random: () => number,
+  cache?: DnsCache,
 ): Promise<SipTarget[]> {
+  const query: Query = (name, type) => (cache ?? { query: queryDns }).query(dnsServer, name, type);
   if (isIP(domain)) return [{ target: domain, address: domain, port: port ?? DEFAULT_SIP_PORT }];
   const service = `_sip._${transport}.${domain}`;
   const { answers, additionals } =
-    port === undefined ? await queryDns(dnsServer, service, 'SRV') : { answers: [], additionals: [] };
+    port === undefined ? await query(service, 'SRV') : { answers: [], additionals: [] };
   const records = answers.flatMap((answer) =>
     answer.type === 'SRV'
       ? [{ ...answer.data, priority: answer.data.priority ?? 0, weight: answer.data.weight ?? 0 }]
       : [],
   );
   if (records.length === 0) {
-    const addresses = await lookUpAddresses(domain, dnsServer, []);
+    const addresses = await lookUpAddresses(domain, query, []);
     if (addresses.length === 0) {
       throw new NoSipServerError(
         domain,
@@ -66,7 +72,7 @@ export async function locateSipServers(
   }
   const targets: SipTarget[] = [];
   for (const { target, port: targetPort } of orderSrv(records, random)) {
-    const addresses = await lookUpAddresses(target, dnsServer, additionals);
+    const addresses = await lookUpAddresses(target, query, additionals);
     targets.push(...addresses.map((address) => ({ target, address, port: targetPort })));
   }
   if (targets.length === 0) throw new NoSipServerError(domain, `no target of ${service} SRV has an A record`);
@@ -74,14 +80,10 @@ export async function locateSipServers(
 }
 
 /** Addresses of a name: those that came along in an additional section, else by a query of its own. */
-async function lookUpAddresses(
-  name: string,
-  dnsServer: DnsServerAddress,
-  additionals: Answer[],
-): Promise<string[]> {
+async function lookUpAddresses(name: string, query: Query, additionals: Answer[]): Promise<string[]> {
   const known = addressesOf(additionals, name);
   if (known.length > 0) return known;
-  const { answers } = await queryDns(dnsServer, name, 'A');
+  const { answers } = await query(name, 'A');
   return addressesOf(answers, name);
 }
 

@@ -4,6 +4,7 @@ import { callId } from '../sip/message.ts';
 import { type ServerTransaction, TransactionLayer } from '../sip/transaction.ts';
 import { openTransport } from '../sip/transport.ts';
 import { makeCall, type Party, type Shape, type SimulatedCall, type StreamMode } from './call.ts';
+import type { DnsCache } from './dns-cache.ts';
 import type { DnsServerAddress } from './dns-client.ts';
 import type { Codec } from './g711.ts';
 import { makeInvite, sdpReinviteHeaders } from './messages.ts';
@@ -47,6 +48,12 @@ export interface PlaceCallsOptions {
   random?: () => number;
   /** Ends all calls early, with BYE, and places no more. */
   signal?: AbortSignal;
+  /** Places no more calls; those that run go on to their ends. */
+  until?: AbortSignal;
+  /** Remembers what DNS said, as SRCs do; without it every call asks anew. */
+  dnsCache?: DnsCache;
+  /** Told of each call as it ends. */
+  onResult?: (result: CallResult) => void;
   /** One line per event of a call. */
   log: (line: string) => void;
 }
@@ -89,6 +96,7 @@ export async function placeCalls(options: PlaceCallsOptions): Promise<CallResult
   }
   const localAddress = options.localAddress ?? '127.0.0.1';
   const stop = options.signal ?? new AbortController().signal;
+  const enough = options.until ? AbortSignal.any([stop, options.until]) : stop;
   const transport = await openTransport({ address: localAddress, port: 0 });
   const layer = new TransactionLayer(transport);
   const endings = new Map<string, AbortController>();
@@ -99,18 +107,19 @@ export async function placeCalls(options: PlaceCallsOptions): Promise<CallResult
   try {
     for (let callNumber = 1; callNumber <= options.calls; callNumber++) {
       if (running.size >= concurrency) await Promise.race(running);
-      if (stop.aborted) break;
+      if (enough.aborted) break;
       // Taken in front and given back at the end: running calls differ, and so do neighbours in time.
       const pair = tones.shift() as [number, number];
       const call = placeCall({ ...options, callNumber, localAddress, layer, endings, pair, stop }).then(
         (result) => {
           results.push(result);
+          options.onResult?.(result);
           tones.push(pair);
           running.delete(call);
         },
       );
       running.add(call);
-      if (options.intervalMs && callNumber < options.calls) await pause(options.intervalMs, stop);
+      if (options.intervalMs && callNumber < options.calls) await pause(options.intervalMs, enough);
     }
     await Promise.all(running);
   } finally {
@@ -196,7 +205,8 @@ async function runCall(
 ): Promise<void> {
   const { layer, log, transport, shape = 'broadworks', localAddress, stop, random = Math.random } = context;
   const platform = { domain: context.domain, ...(context.port !== undefined && { port: context.port }) };
-  const targets = await locateSipServers({ ...platform, transport }, context.dnsServer, random);
+  const { dnsServer, dnsCache } = context;
+  const targets = await locateSipServers({ ...platform, transport }, dnsServer, random, dnsCache);
   const local = { address: localAddress, port: layer.transport.port, transport };
   const offer = makeOffer(call, { localAddress, version: 1, paused: false });
   const invited = await inviteRecorder(

@@ -30,6 +30,8 @@ export interface ProgramOptions {
   env: NodeJS.ProcessEnv;
   cwd?: string;
   logFile: string;
+  /** Goes on with what an earlier run wrote. */
+  appendLog?: boolean;
   /** Ends the start (`startChild`), or the run (`runChild`). */
   signal?: AbortSignal;
 }
@@ -57,6 +59,8 @@ export interface Child<Ready> {
   describeExit(exit: ChildExit): string;
   /** Ends it: SIGTERM, and SIGKILL where that does not help. Harmless when it is gone already. */
   stop(): Promise<void>;
+  /** `kill -9`, also if it is frozen. Harmless when it is gone already. */
+  kill(): void;
 }
 
 /**
@@ -86,7 +90,7 @@ export async function startChild<Ready>(options: ChildOptions<Ready>): Promise<C
   try {
     const info = await Promise.race([becameReady.promise, failed.promise]);
     const { exited, describeExit } = program;
-    return { name, pid: program.pid as number, info, exited, describeExit, stop };
+    return { name, pid: program.pid as number, info, exited, describeExit, stop, kill: program.kill };
   } catch (error) {
     await stop();
     throw error;
@@ -133,15 +137,16 @@ interface Program {
   cannotStart: Promise<never>;
   describeExit(exit: ChildExit): string;
   stop(graceMs?: number): Promise<void>;
+  kill(): void;
 }
 
 function launch(
-  { name, command, env, cwd, logFile, signal }: ProgramOptions,
+  { name, command, env, cwd, logFile, appendLog = false, signal }: ProgramOptions,
   onLine: (line: string) => void,
 ): Program {
   signal?.throwIfAborted();
   mkdirSync(dirname(logFile), { recursive: true });
-  const log = openSync(logFile, 'w');
+  const log = openSync(logFile, appendLog ? 'a' : 'w');
   const [file, ...args] = command;
   // A process group of its own: Ctrl-C at the terminal is for the parent, which stops its children in order.
   const child = spawn(file, args, { env, cwd, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
@@ -184,6 +189,7 @@ function launch(
       await exited;
       clearTimeout(kill);
     },
+    kill: () => void child.kill('SIGKILL'),
   };
 }
 

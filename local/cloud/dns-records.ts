@@ -11,7 +11,7 @@ import {
   type ResourceRecordSet,
   type Route53Client,
 } from '@aws-sdk/client-route-53';
-import { ADDRESS_TTL_SECONDS, type PlannedSlot } from '../../core/slot-plan.ts';
+import { ADDRESS_TTL_SECONDS, type NaptrRecordSet, type PlannedSlot } from '../../core/slot-plan.ts';
 import { listRecordSets } from '../dns-server/route53-zone.ts';
 
 /** A slot's health check as the local DNS server runs it. */
@@ -39,10 +39,16 @@ export async function publishZone(
   zone: string,
   slots: PlannedSlot[],
   address: string,
+  naptr: NaptrRecordSet[] = [],
 ): Promise<PublishedZone> {
   const hostedZoneId = await ensureZone(route53, zone);
   const checks: SlotCheck[] = [];
-  const records: ResourceRecordSet[] = [];
+  const records: ResourceRecordSet[] = naptr.map(({ name, values, ttlSeconds }) => ({
+    Name: name,
+    Type: 'NAPTR',
+    TTL: ttlSeconds,
+    ResourceRecords: values.map((Value) => ({ Value })),
+  }));
   for (const slot of slots) {
     const check = { slot: slot.name, address, ...slot.healthCheck };
     const id = await createCheck(route53, check);

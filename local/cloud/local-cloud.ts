@@ -7,7 +7,8 @@ import { join, resolve } from 'node:path';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { type Deployment, parseDeployment } from '../../core/deployment.ts';
 import { indexHomeRegion, indexTableName } from '../../core/names.ts';
-import { planSlots } from '../../core/slot-plan.ts';
+import type { RecorderVariables } from '../../core/recorder-environment.ts';
+import { planNaptr, planSlots } from '../../core/slot-plan.ts';
 import { startHealthChecker } from '../dns-server/health-checker.ts';
 import { startRoute53Zone } from '../dns-server/route53-zone.ts';
 import { startDnsServer } from '../dns-server/server.ts';
@@ -17,8 +18,10 @@ import { credentialsOf, forgetState, installEmulator, portOfState, startEmulator
 import { LocalCloudError } from './errors.ts';
 import { replicateTable } from './global-table.ts';
 import { checkPorts, claimPorts, fixedPorts, HOST, type PortPlan } from './ports.ts';
+import { type Route53Gate, startRoute53Gate } from './route53-gate.ts';
 import { findDrachtio } from './sip-server-child.ts';
 import { type RunningSlot, startSlot } from './slot.ts';
+import { redirectRoute53 } from './steering-function.ts';
 
 export interface LocalCloudOptions {
   deploymentFile: string;
@@ -31,6 +34,10 @@ export interface LocalCloudOptions {
   fresh: boolean;
   /** Divides the intervals of health checks; 1 is Route 53's time. */
   healthTimeFactor: number;
+  /** For running calls to end when a recorder is stopped; default 5. */
+  drainSeconds?: number;
+  /** Of all recorders, beside those that follow from the deployment. */
+  recorderVariables?: RecorderVariables;
   /** A step begins; the returned function is called when it is done. */
   onStep: (what: string) => () => void;
   /** Something ended or failed while the cloud runs; in words. */
@@ -44,6 +51,10 @@ export interface LocalCloud {
   credentials: { accessKeyId: string; secretAccessKey: string };
   dns: { address: string; port: number };
   slots: RunningSlot[];
+  /** State of a slot's health check, by the slot's name. */
+  health: (slot: string) => 'healthy' | 'unhealthy';
+  /** Closes the way to Route 53's API, for drills. */
+  route53: Route53Gate;
   sipServer: string;
   logDirectory: string;
   /** Address of a region's query API, without a closing slash. */
@@ -140,8 +151,11 @@ export class LocalCloudRun {
     const slots = await this.#step('start the recorders', () =>
       this.#startSlots(deployment, ports, endpoint, directory, drachtio),
     );
-    const dns = await this.#step('publish the zone and answer DNS', () =>
-      this.#startDns(deployment, ports, endpoint, credentials),
+    const route53 = await startRoute53Gate(endpoint);
+    this.#closers.push(() => route53.close());
+    for (const region of regions) await redirectRoute53({ endpoint, credentials, region }, route53.endpoint);
+    const { dns, health } = await this.#step('publish the zone and answer DNS', () =>
+      this.#startDns(deployment, ports, route53.endpoint, credentials),
     );
     return {
       deployment,
@@ -149,6 +163,8 @@ export class LocalCloudRun {
       credentials,
       dns,
       slots,
+      health,
+      route53,
       sipServer: drachtio ?? 'the development SIP server',
       logDirectory: join(directory, 'logs'),
       apiUrl: (region) => `${endpoint}/restapis/${apiIds.get(region)}/v1/_user_request_`,
@@ -210,6 +226,8 @@ export class LocalCloudRun {
           endpoint,
           directory,
           drachtio,
+          variables: this.#options.recorderVariables ?? {},
+          drainSeconds: this.#options.drainSeconds ?? DRAIN_SECONDS,
           signal: this.#stop.signal,
           onIncident: this.#options.onIncident,
         });
@@ -228,11 +246,12 @@ export class LocalCloudRun {
     ports: PortPlan,
     endpoint: string,
     credentials: { accessKeyId: string; secretAccessKey: string },
-  ): Promise<{ address: string; port: number }> {
+  ): Promise<Pick<LocalCloud, 'dns' | 'health'>> {
     const { onIncident, healthTimeFactor } = this.#options;
     const client = new Route53Client({ endpoint, credentials, region: 'us-east-1' });
     const plan = planSlots(deployment, (name) => ({ ...portsOf(ports, name), sips: NO_PORT }));
-    const { hostedZoneId, checks } = await publishZone(client, deployment.dns.zone, plan, HOST);
+    const naptr = planNaptr(deployment);
+    const { hostedZoneId, checks } = await publishZone(client, deployment.dns.zone, plan, HOST, naptr);
     const zone = await startRoute53Zone({
       client,
       hostedZoneId,
@@ -240,6 +259,7 @@ export class LocalCloudRun {
     });
     this.#closers.push(() => zone.close());
     const slotOf = new Map(checks.map((check: SlotCheck) => [check.id, check.slot]));
+    const checkOf = new Map(checks.map((check: SlotCheck) => [check.slot, check.id]));
     const checker = startHealthChecker({
       checks,
       timeFactor: healthTimeFactor,
@@ -255,7 +275,10 @@ export class LocalCloudRun {
       onError: (error) => onIncident(`DNS: ${error.message}`),
     });
     this.#closers.push(() => server.close());
-    return { address: HOST, port: server.port };
+    return {
+      dns: { address: HOST, port: server.port },
+      health: (slot) => checker.health(checkOf.get(slot) ?? slot),
+    };
   }
 }
 
@@ -266,6 +289,8 @@ const explainRefusal = (step: string, { name, message }: Error): string =>
   `cannot ${step}: the AWS emulator answered ${name}: ${message}\n` +
   'If the state is that of an older version, start again with --fresh (its recordings are lost) or another --state.';
 
+/** Somebody waits for `npm start` to end. */
+const DRAIN_SECONDS = 5;
 /** Never planned: a deployment with TLS is refused here. */
 const NO_PORT = 0;
 

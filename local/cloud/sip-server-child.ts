@@ -19,6 +19,7 @@ export interface SipServerPlace {
   secret: string;
   directory: string;
   logFile: string;
+  appendLog?: boolean;
   /** Ends the start. */
   signal: AbortSignal;
 }
@@ -48,8 +49,8 @@ export function startSipServerChild(
 ): Promise<Child<true>> {
   const contact = `sip:${HOST}:${place.sipPort};transport=udp,tcp`;
   const name = `the SIP server of ${place.name}`;
-  const { logFile, signal } = place;
-  const common = { name, logFile, signal, readyTimeoutMs: READY_TIMEOUT_MS, env: process.env };
+  const { logFile, appendLog = false, signal } = place;
+  const common = { name, logFile, appendLog, signal, readyTimeoutMs: READY_TIMEOUT_MS, env: process.env };
   if (drachtio)
     return startChild({
       ...common,

@@ -1,16 +1,22 @@
 /**
  * The recorder's process: environment in, one recorder, and an end that loses nothing.
- * With `recover <dir>` no recorder, but the recordings of a spool: see `lifecycle/recover.ts`.
+ * With `recover <dir>` no recorder, but the recordings of a spool: see `lifecycle/recover.ts`. With `drain` none either, but a
+ * word to the one that runs: see `lifecycle/drain.ts`.
  */
 import pino from 'pino';
 import { readRecorderEnvironment } from '../../core/recorder-environment.ts';
+import { drain } from './lifecycle/drain.ts';
 import { recover } from './lifecycle/recover.ts';
 import { startRecorder } from './recorder.ts';
 
-const [command, ...args] = process.argv.slice(2);
-if (command === 'recover') process.exit(await recover(args, process.env, console.log, console.error));
-if (command !== undefined) {
-  console.error(`${command} is no command: use recover <directory>, or none to start a recorder`);
+const [name, ...args] = process.argv.slice(2);
+if (name !== undefined) {
+  const command = new Map([
+    ['recover', recover],
+    ['drain', drain],
+  ]).get(name);
+  if (command) process.exit(await command(args, process.env, console.log, console.error));
+  console.error(`${name} is no command: use recover <directory>, drain, or none to start a recorder`);
   process.exit(2);
 }
 
@@ -31,13 +37,17 @@ process.on('uncaughtException', (error) => {
 
 try {
   const recorder = await startRecorder(environment, logger);
+  const drainMs = environment.SIPREC_DRAIN_SECONDS * 1000;
   let stopping = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.on(signal, () => {
-      if (stopping) return;
-      stopping = true;
-      void recorder.stop(environment.SIPREC_DRAIN_SECONDS * 1000).then(() => process.exit(0));
-    });
+  // Once: who says it again gets nothing faster, and cuts nothing short.
+  const stop = (why: string, ceilingMs = drainMs) => {
+    if (stopping) return;
+    stopping = true;
+    logger.info({ why, ceilingMs }, 'told to stop');
+    void recorder.stop(Math.min(ceilingMs, drainMs)).then(() => process.exit(0));
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal));
+  void recorder.drainRequested.then(({ why, ceilingMs }) => stop(why, ceilingMs));
   if (environment.SIPREC_DRILLS === '1') process.on('SIGUSR2', () => void recorder.crashMediaWorker());
   const sip = await recorder.connected;
   logger.info({ ready: true, sip, healthPort: recorder.healthPort }, 'ready');

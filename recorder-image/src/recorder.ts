@@ -3,18 +3,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { RecorderEnvironment } from '../../core/recorder-environment.ts';
 import packageJson from '../../package.json' with { type: 'json' };
-import { FillForecast, type ForecastTerms } from './health/fill-forecast.ts';
-import { rememberedFreeSpace } from './health/free-space.ts';
-import { shortages, unhealthyReasons } from './health/health.ts';
-import { startHealthServer } from './health/health-server.ts';
+import type { ForecastTerms } from './health/fill-forecast.ts';
+import { shortages } from './health/health.ts';
 import { spoolGuard } from './health/spool-guard.ts';
+import { SpoolSpace } from './health/spool-space.ts';
+import { type Orders, takeOrders } from './lifecycle/orders.ts';
 import { resumeRecordings } from './lifecycle/resume.ts';
 import { chooseReceiver, MediaCapture } from './media/capture.ts';
+import { type Observation, observe } from './observe.ts';
 import { connectSipServer } from './sip/sip-server.ts';
 import { Srs } from './sip/srs.ts';
 import { Finisher, type RetryDelays } from './storage/finisher.ts';
 import { recordingsClient } from './storage/s3-client.ts';
-import { recordedAt, Spool } from './storage/spool.ts';
+import { Spool } from './storage/spool.ts';
 import { SpoolKeys } from './storage/spool-keys.ts';
 import { lockSpool } from './storage/spool-lock.ts';
 
@@ -40,10 +41,14 @@ export interface RecorderTimes {
   s3StallMs?: number;
   /** When the spool's disk is said to be filling. */
   forecast?: Partial<ForecastTerms>;
+  /** Between two looks at the region switch, and at the instance's metadata. */
+  pollMs?: number;
 }
 
 export interface Recorder {
   healthPort: number;
+  /** Resolves when the instance is about to go, or by the command `drain`. `stop` is the caller's to call. */
+  drainRequested: Orders['drainRequested'];
   /** Resolves at the first connection to the SIP server, with the addresses that it listens on. */
   connected: Promise<string>;
   /**
@@ -70,6 +75,7 @@ export async function startRecorder(
     sipSilenceMs,
     s3StallMs,
     forecast: terms,
+    pollMs,
   }: RecorderTimes = {},
 ): Promise<Recorder> {
   const keys = SpoolKeys.from(environment.SIPREC_SPOOL_KEY);
@@ -119,20 +125,7 @@ export async function startRecorder(
     },
   });
   if (capture.warning) logger.warn({ receiver }, capture.warning);
-  const spoolReserveBytes = environment.SIPREC_SPOOL_RESERVE_MB * MIB;
-  const forecast = new FillForecast(terms);
-  const freeSpoolBytes = rememberedFreeSpace(async () => {
-    const bytes = await spool.freeBytes();
-    forecast.add(bytes - spoolReserveBytes, performance.now());
-    return bytes;
-  });
-  const resources = async () => ({
-    mediaWorkers: capture.workers,
-    mediaOverloaded: capture.isOverloaded(),
-    freeRtpPortPairs: capture.freePorts(),
-    freeSpoolBytes: await freeSpoolBytes(),
-    spoolReserveBytes,
-  });
+  const space = new SpoolSpace(spool, environment.SIPREC_SPOOL_RESERVE_MB * MIB, terms);
   const srs = new Srs(
     {
       slot: environment.SIPREC_SLOT,
@@ -152,7 +145,14 @@ export async function startRecorder(
       now: () => new Date(),
       logger,
       finish: (directory, unwritten) => finisher.add(directory, unwritten),
-      shortages: async () => shortages(await resources()),
+      shortages: async () =>
+        shortages({
+          mediaWorkers: capture.workers,
+          mediaOverloaded: capture.isOverloaded(),
+          freeRtpPortPairs: capture.freePorts(),
+          freeSpoolBytes: await space.freeBytes(),
+          spoolReserveBytes: space.reserveBytes,
+        }),
     },
   );
 
@@ -169,42 +169,29 @@ export async function startRecorder(
     logger.warn({ goOn: resumed.length, over: over.length }, 'recordings found in the spool');
 
   let sipServerConnected = false;
-  const facts = async () => ({
-    sipServerConnected,
-    draining: srs.draining,
-    full: srs.full,
-    ...(await resources()),
-    spoolIsFilling: forecast.isFilling, // after the look at the disk
-  });
-  const spoolStatus = async () => {
-    const oldestMs = Math.min(...finisher.pending.map(recordedAt));
-    return {
-      ...finisher.counters,
-      /** Since its call began. */
-      oldestSeconds: Number.isFinite(oldestMs) ? Math.round((Date.now() - oldestMs) / 1000) : 0,
-      freeBytes: await freeSpoolBytes(),
-      secondsUntilFull: forecast.secondsLeft === undefined ? null : Math.round(forecast.secondsLeft),
-      unusable: (await spool.unusable()).length,
-    };
-  };
-  const health = await startHealthServer({
-    address: environment.SIPREC_HEALTH_ADDRESS,
-    port: environment.SIPREC_HEALTH_PORT,
-    reasons: async () => unhealthyReasons(await facts()),
-    status: async () => ({
-      slot: environment.SIPREC_SLOT,
-      region: environment.AWS_REGION,
-      version: packageJson.version,
-      activeRecordings: srs.active,
-      callCapacity: environment.SIPREC_CALL_CAPACITY,
-      invites: srs.counters,
-      spool: await spoolStatus(),
-      ...(await facts()),
-    }),
+  const observation: Observation = await observe({
+    environment,
+    capture,
+    srs,
+    finisher,
+    spool,
+    space,
+    sipServerConnected: () => sipServerConnected,
+    logger,
   }).catch(async (error) => {
     await capture.stop();
     lock.release();
     throw error;
+  });
+  const orders = await takeOrders({
+    environment,
+    onRegion: (isClosed) => {
+      srs.regionClosed = isClosed;
+      observation.look();
+    },
+    activeRecordings: () => srs.active,
+    logger,
+    ...(pollMs !== undefined && { pollMs }),
   });
 
   const connection = Promise.withResolvers<string>();
@@ -220,11 +207,13 @@ export async function startRecorder(
       onRequest: (request, respond) => void srs.onRequest(request, respond),
       onConnect: (listeningOn) => {
         sipServerConnected = true;
+        observation.look();
         logger.info({ listeningOn }, 'SIP server connected');
         connection.resolve(listeningOn);
       },
       onDisconnect: () => {
         sipServerConnected = false;
+        observation.look();
         logger.error(
           { active: srs.active },
           'SIP server lost; running recordings go on until their media ends',
@@ -235,8 +224,8 @@ export async function startRecorder(
     },
   );
   const guardSpool = spoolGuard({
-    freeBytes: freeSpoolBytes,
-    reserveBytes: spoolReserveBytes,
+    freeBytes: space.freeBytes,
+    reserveBytes: space.reserveBytes,
     economise: (roomIsShort) => finisher.economise(roomIsShort),
     activeRecordings: () => srs.active,
     endAll: () => srs.endAll('disk-full'),
@@ -252,22 +241,26 @@ export async function startRecorder(
 
   return {
     crashMediaWorker: () => capture.crashWorker(0),
-    healthPort: health.port,
+    healthPort: observation.healthPort,
     connected: connection.promise,
+    drainRequested: orders.drainRequested,
     async stop(ceilingMs) {
       logger.info({ active: srs.active }, 'draining');
       const deadline = setTimeout(() => void srs.endAll(), ceilingMs);
-      await srs.drain();
+      const drained = srs.drain();
+      observation.look(); // tells of it at once
+      await drained;
       clearTimeout(deadline);
       clearInterval(checks);
-      sip.disconnect();
       await Promise.race([finisher.idle(), delay(spoolFlushMs, undefined, { ref: false })]);
       const patience = setTimeout(() => uploads.abort(), LAST_UPLOADS_MS);
       await finisher.stop();
       clearTimeout(patience);
+      sip.disconnect(); // until now whoever called was told to stay away
+      await observation.stop();
       await capture.stop();
-      await health.close();
       s3.destroy();
+      await orders.stop();
       lock.release();
       logger.info(finisher.counters, 'stopped');
     },

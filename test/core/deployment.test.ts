@@ -65,6 +65,9 @@ const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<s
   ['account', '1111', /12 digits of the AWS account, in quotes/],
   ['dns.zone', 'rec', /domain name in lower case/],
   ['dns.zone', 'rec.example.com.', /without a closing dot/],
+  ['dns.zone', `${'a'.repeat(64)}.example.com`, /more than the 63 characters of DNS/],
+  ['dns.services[0].naptr', 'yes', /write true or false/],
+  [`${SLOT}.name`, 'siprec', /^siprec\.rec\.example\.com is already the domain of dns\.services\[0\]/],
   ['dns.hostedZoneId', '/hostedzone/Z1', /hosted zone id, such as Z0123456789ABC/],
   ['dns.services', [], /at least one SRV service/],
   ['dns.services[0].transports', [], /at least one transport: udp, tcp/],
@@ -286,6 +289,48 @@ describe('parseDeployment', () => {
     const names = (service: string) => slotsOfService(divided, service).map(({ slot }) => slot.name);
     expect(names('siprec')).toEqual(['s0', 's2', 's4', 's6', 's1', 's3', 's5', 's7']);
     expect(names('second')).toHaveLength(8);
+  });
+
+  it('refuses a zone in which a name would be longer than DNS allows', () => {
+    const zoneOf = (length: number) => `${'a.'.repeat((length - 10) / 2)}example.co`;
+    const { problems } = refusal(fileWith({ 'dns.zone': zoneOf(238) }));
+    const remedy = `_sip._udp.siprec.${zoneOf(238)} would have 255 characters and DNS allows 253: choose a shorter zone`;
+    expect(problems).toEqual([{ path: 'dns.zone', value: zoneOf(238), remedy }]);
+    // Two characters less are a name, but the answer with it is too long.
+    const [problem] = refusal(fileWith({ 'dns.zone': zoneOf(236) })).problems;
+    expect(problem?.path).toBe('dns.services[0].name');
+  });
+
+  describe('an answer of DNS by UDP', () => {
+    /** 8 slots with names of 20 characters, and the service by this name. */
+    const eight = (service: string, transports: string[]) =>
+      fileWith({
+        'dns.services[0]': { name: service, transports },
+        'regions[0].slots': Array.from({ length: 8 }, (_, index) => ({
+          name: `s${index}`.padEnd(20, 'x'),
+          zone: 'us-east-1a',
+          callCapacity: 1,
+          services: [service],
+        })),
+        'regions[1].slots[0].services': ['other'],
+        'dns.services[1]': { name: 'other', transports: ['udp'] },
+      });
+
+    it('holds 8 slots up to 512 bytes', () => {
+      expect(parseDeployment(eight('recording', ['udp', 'tcp']), FILE).regions[0]?.slots).toHaveLength(8);
+    });
+
+    it('holds not one byte more, in the longest of the names of a service', () => {
+      expect(refusal(eight('recording', ['udp', 'tls', 'tcp'])).problems).toEqual([
+        {
+          path: 'dns.services[0].name',
+          value: 'recording',
+          remedy:
+            'the answer for _sips._tcp.recording.rec.example.com with its 8 slots would have 513 bytes, and by UDP DNS ' +
+            'carries 512: choose shorter slot names or a shorter zone, or divide the slots among more services',
+        },
+      ]);
+    });
   });
 
   it('shortens a long value', () => {

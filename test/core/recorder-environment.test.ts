@@ -44,6 +44,7 @@ describe('readRecorderEnvironment', () => {
       SIPREC_MEDIA_WORKERS: 1,
       SIPREC_MEDIA_RECEIVER: 'auto',
       SIPREC_MAX_STALL_MS: 400,
+      SIPREC_MAX_LOOP_DELAY_MS: 500,
       SIPREC_HEALTH_ADDRESS: '0.0.0.0',
       SIPREC_HEALTH_PORT: 8080,
       SIPREC_DRAIN_SECONDS: 7200,
@@ -82,6 +83,20 @@ describe('readRecorderEnvironment', () => {
     });
   });
 
+  it('takes what is set to nothing as not set, where nothing is needed', () => {
+    expect(
+      readRecorderEnvironment({
+        ...NEEDED,
+        SIPREC_FLEET_TABLE: '',
+        SIPREC_REGION_SWITCH: '',
+        SIPREC_INSTANCE_METADATA: '',
+      }),
+    ).toEqual(readRecorderEnvironment(NEEDED));
+    expect(readRecorderEnvironment({ ...NEEDED, SIPREC_FLEET_TABLE: 'fleet' }).SIPREC_FLEET_TABLE).toBe(
+      'fleet',
+    );
+  });
+
   it('names every variable that is missing, at once', () => {
     const problems = problemsOf({});
     expect(problems.map((line) => line.split(':')[0]).sort()).toEqual(Object.keys(NEEDED).sort());
@@ -102,6 +117,7 @@ describe('readRecorderEnvironment', () => {
     ['SIPREC_SPOOL_RESERVE_MB', '1GB', 'write a whole number from 0 to 1000000'],
     ['SIPREC_DRAIN_SECONDS', '', 'write a whole number from 0 to 86400'],
     ['DRACHTIO_PORT', ' 9022', 'write a whole number from 0 to 65535'],
+    ['SIPREC_INSTANCE_METADATA', '169.254.169.254', 'write an address such as http://169.254.169.254'],
     ['LOG_LEVEL', 'loud', 'expected one of "trace"|"debug"'],
   ])('refuses %s=%j', (name, value, remedy) => {
     const problems = problemsOf({ ...NEEDED, [name]: value });

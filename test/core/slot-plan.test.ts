@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Deployment, MAX_SLOTS_PER_SERVICE, parseDeployment } from '../../core/deployment.ts';
-import { planSlots, serviceDomain, srvName } from '../../core/slot-plan.ts';
+import { MAX_ANSWER_BYTES, srvAnswerBytes } from '../../core/dns-limits.ts';
+import { planNaptr, planSlots, serviceDomain, srvName, srvNamesOfRegion } from '../../core/slot-plan.ts';
+import { parseRdata } from '../../local/dns-server/rdata.ts';
 import { seededRandom } from '../fixtures/mutate.ts';
 
 const example = parseDeployment(
@@ -137,6 +139,15 @@ describe('planSlots', () => {
         const answers = records.filter((record) => record.name === name);
         expect(answers.length).toBeGreaterThan(0);
         expect(answers.length).toBeLessThanOrEqual(MAX_SLOTS_PER_SERVICE);
+        const targets = answers.map(({ target }) => target);
+        expect(srvAnswerBytes(name, targets)).toBeLessThanOrEqual(MAX_ANSWER_BYTES);
+        // RFC 2782: a target has an address of its own and is nothing else; the plan has no CNAME at all.
+        for (const target of targets) {
+          expect(plan.filter(({ host }) => host === target)).toHaveLength(1);
+          expect(
+            deployment.dns.services.map((service) => serviceDomain(deployment, service.name)),
+          ).not.toContain(target);
+        }
       }
       for (const slot of plan)
         for (const record of slot.srvRecords) {
@@ -157,5 +168,57 @@ describe('names of a service', () => {
     expect(serviceDomain(example, 'siprec')).toBe('siprec.rec.example.com');
     expect(srvName(example, 'siprec', 'tcp')).toBe('_sip._tcp.siprec.rec.example.com');
     expect(srvName(example, 'siprec', 'tls')).toBe('_sips._tcp.siprec.rec.example.com');
+  });
+});
+
+describe('srvNamesOfRegion', () => {
+  it('is every record of the region, by its name, and none of another', () => {
+    const plan = planSlots(example);
+    expect(srvNamesOfRegion(plan, 'us-west-2')).toEqual({
+      '_sip._udp.siprec.rec.example.com': ['usw2-1', 'usw2-2', 'usw2-3'],
+      '_sip._tcp.siprec.rec.example.com': ['usw2-1', 'usw2-2', 'usw2-3'],
+    });
+    expect(srvNamesOfRegion(plan, 'eu-west-1')).toEqual({});
+  });
+});
+
+describe('planNaptr', () => {
+  const withServices = (services: Deployment['dns']['services']): Deployment => ({
+    ...example,
+    dns: { ...example.dns, services },
+  });
+
+  it('has nothing for services that do not ask for it', () => {
+    expect(planNaptr(example)).toEqual([]);
+  });
+
+  it('names the SRV names of the transports, the first one first (RFC 3263)', () => {
+    const deployment = withServices([
+      { name: 'siprec', transports: ['tls', 'tcp', 'udp'], naptr: true },
+      { name: 'plain', transports: ['udp'] },
+    ]);
+    expect(planNaptr(deployment)).toEqual([
+      {
+        name: 'siprec.rec.example.com',
+        values: [
+          '10 50 "s" "SIPS+D2T" "" _sips._tcp.siprec.rec.example.com.',
+          '20 50 "s" "SIP+D2T" "" _sip._tcp.siprec.rec.example.com.',
+          '30 50 "s" "SIP+D2U" "" _sip._udp.siprec.rec.example.com.',
+        ],
+        ttlSeconds: 300,
+      },
+    ]);
+  });
+
+  it('is understood by the DNS server as Route 53 would', () => {
+    const [set] = planNaptr(withServices([{ name: 'siprec', transports: ['udp'], naptr: true }]));
+    expect(parseRdata('NAPTR', set?.values[0] ?? '')).toEqual({
+      order: 10,
+      preference: 50,
+      flags: 's',
+      services: 'SIP+D2U',
+      regexp: '',
+      replacement: '_sip._udp.siprec.rec.example.com',
+    });
   });
 });

@@ -2,23 +2,38 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
+import { installEmulator } from '../../local/cloud/emulator.ts';
+import { INSTALLATION } from '../e2e/npm-start-child.ts';
 import { startTestEmulator } from '../helpers/emulator.ts';
-import { type DrillOptions, runDrill } from './drill.ts';
+import { type Drill, runDrill } from './drill.ts';
 import { DRILLS } from './drills.ts';
+import { runSteeringDrill, type SteeringDrill } from './steering/steering-drill.ts';
+import { STEERING_DRILLS } from './steering/steering-drills.ts';
 
-const names = [...DRILLS.values()].map(({ name, what }) => `  ${name.padEnd(15)} ${what}`).join('\n');
+const list = (drills: Iterable<{ name: string; what: string }>): string =>
+  Array.from(drills, ({ name, what }) => `  ${name.padEnd(20)} ${what}`).join('\n');
 
 const USAGE = `Usage: npm run drill -- NAME [options]
 
-${names}
+No audio is lost: one recorder, many calls.
+${list(DRILLS.values())}
 
   --calls N       two-stream calls at the same time (default 200)
   --seconds N     how long they talk before anything breaks (default 10)
   --seed N        of all that is random (default: by the clock)
 
-Where DRACHTIO_SERVER names a drachtio-server, it is the SIP server. The last line of the output is one JSON object:
-{"drill","passed","calls","manifests","maxMsMissing","recoverySeconds"}; maxMsMissing is that of the stream that lost most,
-besides the time in which no process listened.
+Their last line is one JSON object: {"drill","passed","calls","manifests","maxMsMissing","recoverySeconds"}; maxMsMissing is
+that of the stream that lost most, besides the time in which no process listened.
+
+No call is lost: the local cloud, with two new calls a second.
+${list(STEERING_DRILLS.values())}
+
+  --seconds N     length of each call (default 10)
+  --time-factor N divides the intervals of health checks (default 1: Route 53's time)
+
+Their last line: {"drill","passed","newCalls","recorded","failedOver","lost","secondsToLeaveDns","cut"}.
+
+Where DRACHTIO_SERVER names a drachtio-server, it is the SIP server.
 Exit code: 0 passed, 1 not passed, 2 wrong usage.`;
 
 class UsageError extends Error {}
@@ -27,6 +42,7 @@ const OPTIONS = {
   calls: { type: 'string', default: '200' },
   seconds: { type: 'string', default: '10' },
   seed: { type: 'string' },
+  'time-factor': { type: 'string', default: '1' },
   help: { type: 'boolean', default: false },
 } as const;
 
@@ -55,13 +71,56 @@ function chosen(positionals: string[]): string {
 /** Set for the command that runs in a namespace of its own. */
 const IN_NAMESPACE = 'SIPREC_DRILL_IN_NAMESPACE';
 
-/** The same command where anybody may mount a file system, which goes with it: in a user namespace of its own (unshare(1)). */
-async function inOwnNamespace(): Promise<number> {
-  const command = ['--map-root-user', '--mount', process.execPath, ...process.argv.slice(1)];
-  const child = spawn('unshare', command, { stdio: 'inherit', env: { ...process.env, [IN_NAMESPACE]: '1' } });
+/** The same command where anybody may do what only root may otherwise, which ends with it: in namespaces of its own (unshare(1)). */
+async function inOwnNamespace(kind: '--mount' | '--net'): Promise<number> {
+  const command = ['sh', '-c', kind === '--net' ? 'ip link set lo up && exec "$@"' : 'exec "$@"', 'sh'];
+  const args = ['--map-root-user', kind, ...command, process.execPath, ...process.argv.slice(1)];
+  const child = spawn('unshare', args, { stdio: 'inherit', env: { ...process.env, [IN_NAMESPACE]: '1' } });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
   const [code] = await once(child, 'exit');
   return code ?? 1;
+}
+
+/** What a drill prints, of either kind. */
+interface Played {
+  result: { passed: boolean };
+  failures: string[];
+  /** For people. */
+  table: string;
+}
+
+interface Context {
+  values: ReturnType<typeof parse>['values'];
+  log: (line: string) => void;
+  signal: AbortSignal;
+}
+
+async function playDrill(drill: Drill, { values, log, signal }: Context): Promise<Played> {
+  const options = {
+    calls: number('--calls', values.calls, 400),
+    talkMs: 1000 * number('--seconds', values.seconds, 3_600),
+    seed: values.seed === undefined ? Date.now() % 1e9 : number('--seed', values.seed, 1e9),
+    log,
+  };
+  log(`${drill.name}: ${drill.what}; seed ${options.seed}`);
+  const emulator = await startTestEmulator();
+  try {
+    signal.throwIfAborted();
+    const { losses, ...report } = await runDrill(drill, emulator, options, signal);
+    return { ...report, table: losses };
+  } finally {
+    await emulator.stop();
+  }
+}
+
+async function playSteeringDrill(drill: SteeringDrill, { values, log, signal }: Context): Promise<Played> {
+  const options = {
+    callMs: 1000 * number('--seconds', values.seconds, 60),
+    timeFactor: number('--time-factor', values['time-factor'], 100),
+    log,
+  };
+  log(`${drill.name}: ${drill.what}`);
+  return runSteeringDrill(drill, options, signal);
 }
 
 async function main(): Promise<number> {
@@ -71,32 +130,30 @@ async function main(): Promise<number> {
     return 0;
   }
   const name = chosen(positionals);
-  const drill = DRILLS.get(name);
-  if (!drill) throw new UsageError(`there is no drill ${name}`);
-  if (drill.mounts && process.env[IN_NAMESPACE] !== '1') return inOwnNamespace();
+  const [drill, steeringDrill] = [DRILLS.get(name), STEERING_DRILLS.get(name)];
+  if (!drill && !steeringDrill) throw new UsageError(`there is no drill ${name}`);
+  const kind = drill?.mounts ? '--mount' : steeringDrill?.dropsPackets ? '--net' : undefined;
+  if (kind && process.env[IN_NAMESPACE] !== '1') {
+    await installEmulator(INSTALLATION); // inside, there may be no network
+    return inOwnNamespace(kind);
+  }
   const startedAt = performance.now();
-  const options: DrillOptions = {
-    calls: number('--calls', values.calls, 400),
-    talkMs: 1000 * number('--seconds', values.seconds, 3_600),
-    seed: values.seed === undefined ? Date.now() % 1e9 : number('--seed', values.seed, 1e9),
-    log: (line) =>
-      console.error(`${((performance.now() - startedAt) / 1000).toFixed(1).padStart(6)} s  ${line}`),
-  };
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => interrupt.abort(new Error(`broken off by ${signal}`)));
-  options.log(`${name}: ${drill.what}; seed ${options.seed}`);
-  const emulator = await startTestEmulator();
-  try {
-    interrupt.signal.throwIfAborted();
-    const { result, failures, losses } = await runDrill(drill, emulator, options, interrupt.signal);
-    console.log(losses);
-    for (const failure of failures) console.log(`NOT AS EXPECTED: ${failure}`);
-    console.log(JSON.stringify(result));
-    return result.passed ? 0 : 1;
-  } finally {
-    await emulator.stop();
-  }
+  const context: Context = {
+    values,
+    log: (line) =>
+      console.error(`${((performance.now() - startedAt) / 1000).toFixed(1).padStart(6)} s  ${line}`),
+    signal: interrupt.signal,
+  };
+  const { result, failures, table } = drill
+    ? await playDrill(drill, context)
+    : await playSteeringDrill(steeringDrill as SteeringDrill, context);
+  console.log(table);
+  for (const failure of failures) console.log(`NOT AS EXPECTED: ${failure}`);
+  console.log(JSON.stringify(result));
+  return result.passed ? 0 : 1;
 }
 
 try {

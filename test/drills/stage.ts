@@ -27,7 +27,7 @@ import { S3Link } from './s3-link.ts';
 
 const SLOT = 'drill';
 /** Of a spool's owner. */
-const LOCK = 'lock';
+const NOT_RECORDINGS = ['lock', 'control'];
 /** Above those of other tests, which look for free ones by taking hundreds for a moment. */
 const FIRST_PORT = 21_000;
 const PORT_TRIES = 3;
@@ -240,7 +240,7 @@ export async function startStage(emulator: TestEmulator, options: StageOptions):
         return poll(
           limitMs,
           signal,
-          async () => readdirSync(spoolDirectory).filter((name) => name !== LOCK),
+          async () => readdirSync(spoolDirectory).filter((name) => !NOT_RECORDINGS.includes(name)),
           (names) => names.length === 0,
         );
       },

@@ -11,7 +11,8 @@ import { type RecorderVariables, readRecorderEnvironment } from '../../core/reco
 import { type Child, nodeProgram, runChild, startChild } from '../../local/cloud/child.ts';
 import { emulatorEnvironment } from '../../local/cloud/deploy.ts';
 import { type SipServer, startSipServer } from '../../local/sip-server/server.ts';
-import { type RecorderTimes, startRecorder } from '../../recorder-image/src/recorder.ts';
+import { CONTROL_SOCKET } from '../../recorder-image/src/lifecycle/control-socket.ts';
+import { type Recorder, type RecorderTimes, startRecorder } from '../../recorder-image/src/recorder.ts';
 import { LOCK_FILE } from '../../recorder-image/src/storage/spool-lock.ts';
 import { LogLines } from './logs.ts';
 
@@ -54,6 +55,8 @@ export interface TestRecorder {
   logs: LogLines;
   /** Names of the recordings in the spool. */
   spooled(): string[];
+  /** Of its health port. */
+  healthUrl: string;
   health(path: string): Promise<{ status: number; body: Record<string, unknown> }>;
   /** Ends running recordings, if any, and the recorder; then everything that was made for it. */
   stop(): Promise<void>;
@@ -81,6 +84,7 @@ async function surround({ endpoint = NO_ENDPOINT, ...options }: RecorderOptions)
     SIPREC_RTP_PORT_MAX: String(rtp.max),
     SIPREC_PORT_COOLDOWN_SECONDS: '0', // the ranges are small, and every packet is of its call
     SIPREC_MAX_STALL_MS: '60000', // a busy machine is no matter of these tests
+    SIPREC_MAX_LOOP_DELAY_MS: '60000',
     SIPREC_HEALTH_ADDRESS: HOST,
     SIPREC_HEALTH_PORT: '0',
     DRACHTIO_PORT: String(sipServer.adminPort),
@@ -100,7 +104,8 @@ async function surround({ endpoint = NO_ENDPOINT, ...options }: RecorderOptions)
 }
 
 const observe = (spool: string, healthPort: number) => ({
-  spooled: () => readdirSync(spool).filter((name) => name !== LOCK_FILE),
+  spooled: () => readdirSync(spool).filter((name) => name !== LOCK_FILE && name !== CONTROL_SOCKET),
+  healthUrl: `http://${HOST}:${healthPort}`,
   async health(path: string) {
     const response = await fetch(`http://${HOST}:${healthPort}${path}`);
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
@@ -108,6 +113,7 @@ const observe = (spool: string, healthPort: number) => ({
 });
 
 export interface LocalRecorder extends TestRecorder {
+  drainRequested: Recorder['drainRequested'];
   /** As at SIGTERM. */
   drain(ceilingMs: number): Promise<void>;
   crashMediaWorker(): Promise<void>;
@@ -136,6 +142,7 @@ export async function startTestRecorder(
   };
   return {
     drain,
+    drainRequested: recorder.drainRequested,
     crashMediaWorker: () => recorder.crashMediaWorker(),
     sipServer,
     spool,

@@ -18,9 +18,13 @@ export interface Resource {
   DeletionPolicy?: string;
 }
 
+/** The stacks of every region. */
+export const STACKS = ['storage', 'index', 'api', 'steering', 'dns'] as const;
+export type StackName = (typeof STACKS)[number];
+
 export interface SynthesizedRegion {
   assembly: CloudAssembly;
-  template: (stack: 'storage' | 'index' | 'api') => Template;
+  template: (stack: StackName) => Template;
 }
 
 export interface Synthesized {
@@ -31,9 +35,10 @@ export interface Synthesized {
   remove: () => void;
 }
 
-export function synthesizeExample(): Synthesized {
+/** @param change what is to be other than in the example */
+export function synthesizeExample(change: (example: Deployment) => Deployment = (same) => same): Synthesized {
   const file = join(ROOT, 'deployments/example.yaml');
-  const deployment = parseDeployment(readFileSync(file, 'utf8'), file);
+  const deployment = change(parseDeployment(readFileSync(file, 'utf8'), file));
   const { context } = JSON.parse(readFileSync(join(ROOT, 'cdk.json'), 'utf8'));
   const outdir = mkdtempSync(join(tmpdir(), 'siprec-ha-synth-'));
   const app = new App({ context, outdir });

@@ -15,6 +15,8 @@ const slots = [...fixedPorts(['use1-1', 'usw2-1']).slots].map(([name, ports], i)
   recorderPid: 4_711 + i,
   sipServerPid: 4_811 + i,
   incident: () => undefined,
+  kill: async () => {},
+  restart: async () => {},
   stop: async () => {},
 }));
 
@@ -24,6 +26,8 @@ const cloud: LocalCloud = {
   credentials: { accessKeyId: '000000000000', secretAccessKey: 'local' },
   dns: { address: '127.0.0.1', port: 5053 },
   slots,
+  health: () => 'healthy',
+  route53: { endpoint: 'http://127.0.0.1:4567', frozen: false, refused: 0, close: async () => {} },
   sipServer: 'the development SIP server',
   logDirectory: '.local/logs',
   apiUrl: (region) => `http://127.0.0.1:4566/restapis/${region}`,

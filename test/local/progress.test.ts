@@ -29,4 +29,18 @@ describe('progress', () => {
       expect.stringMatching(/^ {4}0\.\d s {2}build\n$/),
     ]);
   });
+
+  it('keeps the status the last line of a terminal, and within its width', () => {
+    const { out, text } = output(true);
+    const { say, status } = showProgress({ ...out, columns: 6 });
+    status('all is well');
+    say('hello');
+    expect(text()).toBe('\r\x1b[Kall i\r\x1b[Khello\nall i');
+  });
+
+  it('shows no status in a file', () => {
+    const { out, text } = output(false);
+    showProgress(out).status('all is well');
+    expect(text()).toBe('');
+  });
 });

@@ -1,7 +1,11 @@
-/** The health port: `/healthz` for Route 53's health check, `/status` for people. No secrets, no numbers of callers. */
+/**
+ * The health port: `/healthz` for Route 53's health check, `/status` for people, `/metrics` for Prometheus. No secrets, no
+ * numbers of callers.
+ */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { METRICS_CONTENT_TYPE } from './metrics.ts';
 
 export interface HealthServerOptions {
   address: string;
@@ -11,7 +15,21 @@ export interface HealthServerOptions {
   reasons: () => Promise<string[]>;
   /** Body of `/status`. */
   status: () => Promise<Record<string, unknown>>;
+  /** Body of `/metrics`. */
+  metrics: () => Promise<string>;
 }
+
+interface Answer {
+  status: number;
+  type: string;
+  body: string;
+}
+
+const json = (status: number, body: unknown): Answer => ({
+  status,
+  type: 'application/json',
+  body: `${JSON.stringify(body)}\n`,
+});
 
 export interface HealthServer {
   port: number;
@@ -19,27 +37,26 @@ export interface HealthServer {
 }
 
 /**
- * `GET /healthz` answers 200 or 503 with `{"healthy", "reasons"}`; `GET /status` answers 200 with what is known.
+ * `GET /healthz` answers 200 or 503 with `{"healthy", "reasons"}`; `GET /status` answers 200 with what is known, and
+ * `GET /metrics` with the same as Prometheus reads it.
  * @throws Error naming the address if the port cannot be had, with the system's error as its cause
  */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
-  const routes: Record<string, () => Promise<[number, unknown]>> = {
+  const routes: Record<string, () => Promise<Answer>> = {
     '/healthz': async () => {
       const reasons = await options.reasons();
-      return [reasons.length === 0 ? 200 : 503, { healthy: reasons.length === 0, reasons }];
+      return json(reasons.length === 0 ? 200 : 503, { healthy: reasons.length === 0, reasons });
     },
-    '/status': async () => [200, await options.status()],
+    '/status': async () => json(200, await options.status()),
+    '/metrics': async () => ({ status: 200, type: METRICS_CONTENT_TYPE, body: await options.metrics() }),
   };
   const server = createServer((request, response) => {
     const route = routes[request.url?.split('?', 1)[0] ?? '/'];
-    const answer = route
-      ? route()
-      : Promise.resolve<[number, unknown]>([404, { error: 'see /healthz, /status' }]);
+    const answer = route?.() ?? Promise.resolve(json(404, { error: 'see /healthz, /status, /metrics' }));
     answer
-      .catch((error: Error): [number, unknown] => [503, { healthy: false, reasons: [error.message] }])
-      .then(([status, body]) => {
-        response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-        response.end(`${JSON.stringify(body)}\n`);
+      .catch((error: Error) => json(503, { healthy: false, reasons: [error.message] }))
+      .then(({ status, type, body }) => {
+        response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
       });
   });
   server.listen(options.port, options.address);

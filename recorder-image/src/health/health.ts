@@ -1,13 +1,18 @@
 /**
  * Whether this recorder should get new calls. Local facts only: were it to depend on S3 or DynamoDB, all slots would
  * turn red together and steering would be lost (DESIGN.md 4.4).
+ *
+ * Two answers are made of the facts. `shortages` decides over one INVITE, by what is so at this moment. `judge` decides over
+ * health, by which DNS leads calls here for minutes: there a reason that has begun stays until the facts are well clear of it, so
+ * that health does not flap around a limit.
  */
+import type { SlotState } from '../../../core/fleet.ts';
 
 /** What a recording needs, at one moment. */
 export interface Resources {
   /** Threads that receive media. */
   mediaWorkers: number;
-  /** They do not keep up with the packets, for want of CPU or because the disk is slow. */
+  /** They do not keep up with the packets, for want of CPU or because the disk is slow; or did not, 10 s ago. */
   mediaOverloaded: boolean;
   freeRtpPortPairs: number;
   freeSpoolBytes: number;
@@ -16,39 +21,137 @@ export interface Resources {
 }
 
 /** All that is looked at. */
-export interface LocalFacts extends Resources {
+export interface LocalFacts extends Omit<Resources, 'freeSpoolBytes'> {
   sipServerConnected: boolean;
   draining: boolean;
-  full: boolean;
+  /** An operator has closed the region. */
+  regionClosed: boolean;
+  activeRecordings: number;
+  callCapacity: number;
+  /** Free or not. */
+  rtpPortPairs: number;
+  /** Absent if the disk does not tell, or not in time; */
+  freeSpoolBytes?: number;
+  /** then why not. */
+  diskError?: string;
   /** The spool's disk will be full soon. Calls that still come are taken: there is room, and nobody else may have more. */
   spoolIsFilling: boolean;
+  /** 99th percentile in the last second. */
+  loopDelayMs: number;
+  maxLoopDelayMs: number;
 }
 
 /** A call of two streams takes two pairs of ports. */
 const MIN_FREE_PORT_PAIRS = 2;
 
-type Checks<Facts> = readonly [isBad: (facts: Facts) => boolean, reason: string][];
+/** Of the capacity, or of the ports: so much must be free again, and more than one call's worth, before "full" is over. */
+const CALM_SHARE = 0.05;
+/** The room above the reserve that ends `disk-full`, of the reserve. */
+const CALM_DISK_SHARE = 0.1;
 
-const RESOURCE_CHECKS: Checks<Resources> = [
+const calmAmount = (total: number, least: number): number =>
+  Math.min(total, Math.max(least, Math.ceil(total * CALM_SHARE)));
+
+interface Rule {
+  reason: string;
+  /** The reason begins when this holds */
+  isBad: (facts: LocalFacts) => boolean;
+  /** for so long (default: at once), */
+  beginsAfterMs?: number;
+  /** and ends when this holds (default: when it is not bad any more) */
+  isCalm?: (facts: LocalFacts) => boolean;
+  /** for so long (default: at once). */
+  endsAfterMs?: number;
+}
+
+/** In the order in which reasons are told. */
+const RULES: readonly Rule[] = [
+  { reason: 'sip-server-gone', isBad: ({ sipServerConnected }) => !sipServerConnected },
+  { reason: 'draining', isBad: ({ draining }) => draining },
+  { reason: 'region-closed', isBad: ({ regionClosed }) => regionClosed },
+  {
+    reason: 'full',
+    isBad: ({ activeRecordings, callCapacity }) => activeRecordings >= callCapacity,
+    isCalm: ({ activeRecordings, callCapacity }) =>
+      callCapacity - activeRecordings >= calmAmount(callCapacity, 2),
+  },
+  { reason: 'spool-filling', isBad: ({ spoolIsFilling }) => spoolIsFilling }, // its forecast has calm limits of its own
+  {
+    // One late turn is nobody's trouble; Route 53 waits for an answer for 2 s, and SRCs for less.
+    reason: 'event-loop-delay',
+    isBad: ({ loopDelayMs, maxLoopDelayMs }) => loopDelayMs > maxLoopDelayMs,
+    beginsAfterMs: 3_000,
+    isCalm: ({ loopDelayMs, maxLoopDelayMs }) => loopDelayMs <= maxLoopDelayMs / 2,
+    endsAfterMs: 10_000,
+  },
+  { reason: 'media-workers-gone', isBad: ({ mediaWorkers }) => mediaWorkers === 0 },
+  { reason: 'media-overloaded', isBad: ({ mediaOverloaded }) => mediaOverloaded }, // remembered by `worker-pulse.ts`
+  {
+    reason: 'rtp-ports-short',
+    isBad: ({ freeRtpPortPairs }) => freeRtpPortPairs < MIN_FREE_PORT_PAIRS,
+    isCalm: ({ freeRtpPortPairs, rtpPortPairs }) =>
+      freeRtpPortPairs >= calmAmount(rtpPortPairs, 2 * MIN_FREE_PORT_PAIRS),
+  },
+  {
+    reason: 'disk-full',
+    isBad: ({ freeSpoolBytes, spoolReserveBytes }) =>
+      freeSpoolBytes !== undefined && freeSpoolBytes <= spoolReserveBytes,
+    isCalm: ({ freeSpoolBytes = 0, spoolReserveBytes }) =>
+      freeSpoolBytes > spoolReserveBytes * (1 + CALM_DISK_SHARE),
+  },
+  { reason: 'disk-unusable', isBad: ({ freeSpoolBytes }) => freeSpoolBytes === undefined },
+];
+
+/** All reasons that there can be. */
+export const REASONS: readonly string[] = RULES.map(({ reason }) => reason);
+
+interface Standing {
+  stands: boolean;
+  /** The facts have spoken for the opposite since then. */
+  oppositeSinceMs?: number;
+}
+
+/** What is remembered from one look to the next, by reason; empty at first. */
+export type Memory = ReadonlyMap<string, Standing>;
+
+/**
+ * What stands against new calls, by what stood before and the facts of now. Pure.
+ * @param atMs on a clock that never jumps
+ */
+export function judge(memory: Memory, facts: LocalFacts, atMs: number): Memory {
+  return new Map(RULES.map((rule) => [rule.reason, next(rule, memory.get(rule.reason), facts, atMs)]));
+}
+
+function next(
+  { isBad, beginsAfterMs = 0, isCalm = (facts) => !isBad(facts), endsAfterMs = 0 }: Rule,
+  { stands, oppositeSinceMs }: Standing = { stands: false },
+  facts: LocalFacts,
+  atMs: number,
+): Standing {
+  if (stands ? !isCalm(facts) : !isBad(facts)) return { stands };
+  const sinceMs = oppositeSinceMs ?? atMs;
+  const isDue = atMs - sinceMs >= (stands ? endsAfterMs : beginsAfterMs);
+  return isDue ? { stands: !stands } : { stands, oppositeSinceMs: sinceMs };
+}
+
+/** Reasons against new calls; none means healthy. */
+export const reasonsIn = (memory: Memory): string[] =>
+  [...memory].filter(([, { stands }]) => stands).map(([reason]) => reason);
+
+/** What a slot with these reasons tells the others. */
+export function slotState(reasons: readonly string[]): SlotState {
+  if (reasons.includes('draining')) return 'draining';
+  if (reasons.includes('region-closed')) return 'closed';
+  return reasons.length > 0 ? 'unhealthy' : 'serving';
+}
+
+const RESOURCE_CHECKS: readonly [isBad: (resources: Resources) => boolean, reason: string][] = [
   [({ mediaWorkers }) => mediaWorkers === 0, 'media-workers-gone'],
   [({ mediaOverloaded }) => mediaOverloaded, 'media-overloaded'],
   [({ freeRtpPortPairs }) => freeRtpPortPairs < MIN_FREE_PORT_PAIRS, 'rtp-ports-short'],
   [({ freeSpoolBytes, spoolReserveBytes }) => freeSpoolBytes <= spoolReserveBytes, 'disk-full'],
 ];
 
-const CHECKS: Checks<LocalFacts> = [
-  [({ sipServerConnected }) => !sipServerConnected, 'sip-server-gone'],
-  [({ draining }) => draining, 'draining'],
-  [({ full }) => full, 'full'],
-  [({ spoolIsFilling }) => spoolIsFilling, 'spool-filling'],
-  ...RESOURCE_CHECKS,
-];
-
-const reasonsOf = <Facts>(checks: Checks<Facts>, facts: Facts): string[] =>
-  checks.filter(([isBad]) => isBad(facts)).map(([, reason]) => reason);
-
-/** Reasons against new calls; none means healthy. */
-export const unhealthyReasons = (facts: LocalFacts): string[] => reasonsOf(CHECKS, facts);
-
-/** Those of the reasons that lie in what a recording needs. */
-export const shortages = (resources: Resources): string[] => reasonsOf(RESOURCE_CHECKS, resources);
+/** What is missing for one more recording, at this moment. */
+export const shortages = (resources: Resources): string[] =>
+  RESOURCE_CHECKS.filter(([isBad]) => isBad(resources)).map(([, reason]) => reason);

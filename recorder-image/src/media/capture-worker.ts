@@ -85,7 +85,7 @@ async function open({ streamId, ...request }: OpenRequest) {
     onSource: (source) => sendEvent({ streamId, kind: 'source', source } satisfies StreamEvent),
     onWriteError: tell('write'),
     onReceiveError: tell('receive'),
-    onDrops: () => noteDrops(pulse),
+    onDrops: (packets) => noteDrops(pulse, packets),
   });
   streams.set(streamId, stream);
   groups[streamId % GROUPS]?.add(stream);

@@ -25,7 +25,7 @@ import { bufferWarning } from './receivers/receiver.ts';
 import type { RtcpTerms } from './rtcp-reporter.ts';
 import type { StreamSource } from './source-gate.ts';
 import { WorkerCallError, WorkerChannel, WorkerExitedError } from './worker-channel.ts';
-import { isOverloaded, newPulse, type Pulse, packetsOf } from './worker-pulse.ts';
+import { dropsOf, isOverloaded, newPulse, type Pulse, packetsOf } from './worker-pulse.ts';
 
 export type { AddressRule } from './address-rule.ts';
 export { InvalidAddressRuleError } from './address-rule.ts';
@@ -153,6 +153,9 @@ export class MediaCapture {
   readonly #workers: CaptureWorker[];
   readonly #streams = new Map<number, Stream>();
   readonly #stopped = new AbortController();
+  /** Of workers that have died. */
+  readonly #pastCounts = { packets: 0, drops: 0 };
+  #replacedWorkers = 0;
   #lastStreamId = 0;
   #replacementDelayMs = 0;
   #warning: string | undefined;
@@ -212,6 +215,8 @@ export class MediaCapture {
 
   #onWorkerExit(worker: CaptureWorker, error: WorkerExitedError): void {
     this.#workers.splice(this.#workers.indexOf(worker), 1);
+    this.#pastCounts.packets += packetsOf(worker.pulse);
+    this.#pastCounts.drops += dropsOf(worker.pulse);
     if (this.#stopped.signal.aborted) return;
     const streams = [...worker.streams].filter(({ streamId }) => this.#streams.has(streamId));
     const replacement = this.#replacementOf(worker);
@@ -235,6 +240,7 @@ export class MediaCapture {
     if (delayMs > 0) await delay(delayMs, undefined, { signal: this.#stopped.signal });
     const worker = this.#startWorker();
     this.#workers.push(worker);
+    this.#replacedWorkers++;
     return worker;
   }
 
@@ -397,6 +403,11 @@ export class MediaCapture {
     return this.#warning;
   }
 
+  /** Pairs of ports in the range. */
+  get portPairs(): number {
+    return this.#ports.size;
+  }
+
   /** Pairs of ports that a stream could have now: those of finished ones rest for a while. */
   freePorts(): number {
     return this.#ports.free;
@@ -407,9 +418,19 @@ export class MediaCapture {
     return this.#workers.some(({ pulse }) => isOverloaded(pulse, this.#maxStallMs));
   }
 
-  /** Packets of any kind that the workers alive have taken in; a little behind. */
+  /** Packets of any kind that were taken in since the start; a little behind. */
   packets(): number {
-    return this.#workers.reduce((sum, { pulse }) => sum + packetsOf(pulse), 0);
+    return this.#workers.reduce((sum, { pulse }) => sum + packetsOf(pulse), this.#pastCounts.packets);
+  }
+
+  /** Packets that the kernel dropped since the start, for want of room in a socket's buffer. */
+  drops(): number {
+    return this.#workers.reduce((sum, { pulse }) => sum + dropsOf(pulse), this.#pastCounts.drops);
+  }
+
+  /** Worker threads that were started in place of dead ones. */
+  get replacedWorkers(): number {
+    return this.#replacedWorkers;
   }
 
   get #maxStallMs(): number {

@@ -25,6 +25,8 @@ export class PortPool {
   readonly #range: PortRange;
   readonly #restMs: number;
   readonly #now: () => number;
+  /** Pairs in the range. */
+  readonly size: number;
   /** In the order in which they are given out. */
   readonly #free: number[] = [];
   /** In the order in which they were given back. */
@@ -43,7 +45,8 @@ export class PortPool {
     const isPort = (port: number) => Number.isInteger(port) && port >= 1 && port <= 65_535;
     if (isPort(min) && isPort(max))
       for (let port = min + (min % 2); port < max; port += 2) this.#free.push(port);
-    if (this.#free.length === 0)
+    this.size = this.#free.length;
+    if (this.size === 0)
       throw new RangeError(
         `the RTP port range ${min} to ${max} holds no pair of an even and the next odd port`,
       );

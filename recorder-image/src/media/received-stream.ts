@@ -66,8 +66,8 @@ export interface ReceivedStreamOptions {
   onWriteError: (error: SystemError) => void;
   /** Of a socket; the first one only. */
   onReceiveError: (error: SystemError) => void;
-  /** The kernel has dropped packets. */
-  onDrops: () => void;
+  /** The kernel has dropped so many packets. */
+  onDrops: (packets: number) => void;
 }
 
 const mediaTest = (rtcp: RtcpTerms) => (isEncrypted(rtcp) ? isEncryptedRtp : isRtp);
@@ -221,7 +221,7 @@ export class ReceivedStream {
   noteDrops(packets: number, from: number, to: number): void {
     const [fromMs, toMs] = [Math.floor(this.#originMs + from), Math.ceil(this.#originMs + to)];
     addDrops(this.#drops, { fromMs, toMs, packets });
-    this.#options.onDrops();
+    this.#options.onDrops(packets);
   }
 
   noteReceiveError(error: SystemError): void {

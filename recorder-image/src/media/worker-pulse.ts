@@ -3,8 +3,8 @@
  * although it may be too busy, or held up by the disk, to answer.
  */
 
-/** Nanoseconds of a clock that all threads share; 0 for never. The last field counts. */
-const FIELDS = { beatAt: 0, stalledAt: 1, droppedAt: 2, packets: 3 } as const;
+/** Nanoseconds of a clock that all threads share; 0 for never. The last two count. */
+const FIELDS = { beatAt: 0, stalledAt: 1, droppedAt: 2, packets: 3, drops: 4 } as const;
 const MS = 1_000_000n;
 
 /** A stall and a drop are held against new calls for so long: one call less must not look like a cure. */
@@ -27,10 +27,16 @@ export const showPackets = (pulse: Pulse, packets: number): bigint =>
 export const noteStall = (pulse: Pulse): bigint => Atomics.store(pulse, FIELDS.stalledAt, now());
 
 /** Worker side: the kernel has dropped packets. */
-export const noteDrops = (pulse: Pulse): bigint => Atomics.store(pulse, FIELDS.droppedAt, now());
+export function noteDrops(pulse: Pulse, packets: number): void {
+  Atomics.add(pulse, FIELDS.drops, BigInt(packets));
+  Atomics.store(pulse, FIELDS.droppedAt, now());
+}
 
 /** Packets that the worker has taken in since it started. */
 export const packetsOf = (pulse: Pulse): number => Number(Atomics.load(pulse, FIELDS.packets));
+
+/** Packets that the kernel has dropped since the worker started. */
+export const dropsOf = (pulse: Pulse): number => Number(Atomics.load(pulse, FIELDS.drops));
 
 /**
  * Whether a worker cannot keep up: it does not beat now, or has stalled or dropped packets not long ago.

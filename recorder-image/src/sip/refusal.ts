@@ -13,8 +13,8 @@ export interface Refusal {
 /** RFC 3261 section 20.43. */
 const WARNINGS = { mediaType: 304, mediaFormat: 305, miscellaneous: 399 } as const;
 
-/** Seconds that an SRC should stay away from a recorder that is going. */
-const DRAIN_RETRY_AFTER = '60';
+/** Seconds that an SRC should stay away from a recorder that is going, or whose region is closed. */
+const NODE_RETRY_AFTER = '60';
 /** RFC 3261 section 14.2: chosen between 0 and 10, so that both ends don't meet again. */
 const MAX_OVERLAP_RETRY_SECONDS = 10;
 
@@ -36,7 +36,12 @@ export const FOREIGN: Refusal = {
 export const DRAINING: Refusal = {
   status: 503,
   why: 'draining',
-  headers: { 'Retry-After': DRAIN_RETRY_AFTER },
+  headers: { 'Retry-After': NODE_RETRY_AFTER },
+};
+export const REGION_CLOSED: Refusal = {
+  status: 503,
+  why: 'the region is closed',
+  headers: { 'Retry-After': NODE_RETRY_AFTER },
 };
 /** Without Retry-After: only this call goes elsewhere, the next may find room (RFC 3261 section 21.5.4). */
 export const FULL: Refusal = { status: 503, why: 'full' };

@@ -11,6 +11,7 @@ import type { DeploymentSource } from '../../../core/deployment.ts';
 import { addressTest } from '../media/address-rule.ts';
 import { readOffer, SdpError } from '../sdp/offer.ts';
 import type { Ending, SessionEvent } from '../storage/session-record.ts';
+import { TooLateError, within } from '../within.ts';
 import { COMMON_HEADERS, contact, dialogKey, lists, unsupportedExtensions } from './headers.ts';
 import { missingMarks, PROFILES } from './profiles.ts';
 import { RecordingDialog } from './recording-dialog.ts';
@@ -24,6 +25,7 @@ import {
   METHOD_NOT_ALLOWED,
   NO_DIALOG,
   NOT_UNDERSTOOD,
+  REGION_CLOSED,
   type Refusal,
   refusalFor,
   refuse,
@@ -38,7 +40,6 @@ import {
   type SipRequest,
   SipServerLostError,
 } from './sip-server.ts';
-import { TooLateError, within } from './within.ts';
 
 export interface SrsOptions {
   slot: string;
@@ -113,6 +114,8 @@ export class Srs {
   /** INVITEs that are not yet calls, and will be. */
   #opening = 0;
   #draining = false;
+  /** An operator has closed the region: no new calls. Those that run go on. */
+  regionClosed = false;
   #onEmpty: (() => void) | undefined;
   readonly counters: SrsCounters = { answered: 0, cancelled: 0, refused: {} };
 
@@ -186,9 +189,10 @@ export class Srs {
       const shortage = await this.#shortage();
       if (shortage) return shortage;
       const session = await this.#openSession(request, source, body);
-      if (this.#draining) {
+      const late = this.#nodeRefusal();
+      if (late) {
         await session.discard();
-        return DRAINING;
+        return late;
       }
       const dialog = new RecordingDialog(request, body, {
         session,
@@ -393,8 +397,13 @@ export class Srs {
     if (!this.#sourceOf(request)) return FOREIGN;
     const missing = unsupportedExtensions(request);
     if (missing.length > 0) return unsupported(missing);
+    return this.#nodeRefusal() ?? (this.full ? FULL : undefined);
+  }
+
+  /** What stands against any new call, from whomever, here. */
+  #nodeRefusal(): Refusal | undefined {
     if (this.#draining) return DRAINING;
-    return this.full ? FULL : undefined;
+    return this.regionClosed ? REGION_CLOSED : undefined;
   }
 
   async #shortage(): Promise<Refusal | undefined> {

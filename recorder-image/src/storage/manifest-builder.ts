@@ -95,7 +95,7 @@ export function buildManifest(input: ManifestInput): Manifest {
     homeRegion: opened.homeRegion,
     slot: opened.slot,
     recorderVersion: input.recorderVersion,
-    ...statusOf(record, outcomes),
+    ...statusOf(record, outcomes, { endedAtMs: Date.parse(endedAt), holds: story.holds }),
     startedAt,
     endedAt,
     session: {

@@ -95,14 +95,14 @@ export class Spool {
   }
 
   /**
-   * Bytes that recordings may still take.
+   * Bytes that recordings may still take, and those of the whole disk; without what the system keeps for itself.
    * @throws Error with the errno as `code` if it is no directory that can be written to
    */
-  async freeBytes(): Promise<number> {
+  async space(): Promise<{ freeBytes: number; totalBytes: number }> {
     const directory = `${this.directory}/.`; // ENOTDIR for a file
     await access(directory, constants.W_OK);
-    const { bavail, bsize } = await statfs(directory);
-    return bavail * bsize;
+    const { bavail, bfree, blocks, bsize } = await statfs(directory);
+    return { freeBytes: bavail * bsize, totalBytes: (blocks - bfree + bavail) * bsize };
   }
 
   /** Directories of all recordings in the spool, oldest first (ids sort by time). */

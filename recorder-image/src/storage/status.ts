@@ -1,5 +1,5 @@
 /** What a recording's status is, and why. Pure. */
-import type { RecordedStream, RecordingStatus } from '../../../core/manifest.ts';
+import type { Hold, RecordedStream, RecordingStatus } from '../../../core/manifest.ts';
 import type { AssembledStream } from '../media/assemble.ts';
 import { missingMs } from './gap-causes.ts';
 import {
@@ -28,14 +28,23 @@ export interface StreamOutcome {
   counters: ClosedStreamCounters | undefined;
 }
 
+/** Of the session. */
+export interface SessionFrame {
+  /** Milliseconds since the epoch. */
+  endedAtMs: number;
+  holds: readonly Hold[];
+}
+
 /** `complete` is only said when it is true: each thing that is missing, or may be, is a reason against it. */
 export function statusOf(
   record: SessionRecord,
   outcomes: readonly StreamOutcome[],
+  frame: SessionFrame,
 ): { status: RecordingStatus; statusReasons: string[] } {
   const endedBy = eventsOf(record, 'closed').at(-1)?.endedBy;
   const statusReasons = [
     ...sessionReasons(record, endedBy),
+    ...(endedBy === 'bye' ? quietEnd(outcomes, frame) : []),
     ...missingStreams(record, outcomes),
     ...streamReasons(outcomes),
   ];
@@ -53,6 +62,28 @@ function sessionReasons(record: SessionRecord, endedBy: Ending | undefined): str
     ...(ending ? [ending] : []),
     ...(unreadableLines > 0 ? [`${unreadableLines} unreadable lines in the session record`] : []),
   ];
+}
+
+/** SRCs send until they hang up, and a BYE may be on its way for a moment. */
+const QUIET_MS = 3_000;
+
+/**
+ * RTP that stopped long before the BYE: the network between may have failed, which no packet tells. A sender that has paused
+ * for as long before, or that is on hold, had nothing to send.
+ */
+function quietEnd(outcomes: readonly StreamOutcome[], { endedAtMs, holds }: SessionFrame): string[] {
+  const times = outcomes.flatMap(({ stream }) =>
+    stream.lastPacketAt ? [Date.parse(stream.lastPacketAt)] : [],
+  );
+  if (times.length === 0) return [];
+  const heardAtMs = Math.max(...times);
+  if (holds.some(({ endedAt }) => endedAt === undefined || Date.parse(endedAt) > heardAtMs)) return [];
+  const pauses = outcomes.flatMap(({ stream }) => stream.gaps.filter(({ cause }) => cause === 'not-sent'));
+  const longestPauseMs = Math.max(0, ...pauses.map(({ fromMs, toMs }) => toMs - fromMs));
+  const quietMs = endedAtMs - heardAtMs;
+  return quietMs > Math.max(QUIET_MS, longestPauseMs)
+    ? [`no RTP came in the last ${(quietMs / 1000).toFixed(1)} s before the end of the call`]
+    : [];
 }
 
 function missingStreams(record: SessionRecord, outcomes: readonly StreamOutcome[]): string[] {

@@ -3,12 +3,30 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { INDEX_TABLE } from '../../../functions/shared/environment.ts';
-import { type Resource, resourcesOf, type Synthesized, synthesizeExample, theResource } from '../synth.ts';
+import { FLEET_TABLE, INDEX_TABLE } from '../../../functions/shared/environment.ts';
+import { STEERED_NAMES, ZONE } from '../../../functions/steer-traffic/constants.ts';
+import {
+  type Resource,
+  resourcesOf,
+  STACKS,
+  type Synthesized,
+  synthesizeExample,
+  theResource,
+} from '../synth.ts';
 
 const run = promisify(execFile);
 const MAX_BUNDLE_BYTES = 2 * 1024 * 1024;
-const FUNCTIONS = ['index-recording', 'query-api'];
+/** What each function's construct must set, with a value that it takes. */
+const VARIABLES: Record<string, Record<string, string>> = {
+  'index-recording': { [INDEX_TABLE]: 'index' },
+  'query-api': { [INDEX_TABLE]: 'index' },
+  'steer-traffic': {
+    [FLEET_TABLE]: 'fleet',
+    [ZONE]: 'rec.example.com',
+    [STEERED_NAMES]: '{"_sip._udp.siprec.rec.example.com":["use1-1"]}',
+  },
+};
+const FUNCTIONS = Object.keys(VARIABLES);
 
 let synthesized: Synthesized;
 beforeAll(() => {
@@ -19,7 +37,7 @@ afterAll(() => synthesized.remove());
 /** All functions of all stacks, by the name of their folder. */
 function functions(): [name: string, Resource][] {
   return Object.values(synthesized.regions).flatMap(({ template }) =>
-    (['storage', 'index', 'api'] as const).flatMap((stack) =>
+    STACKS.flatMap((stack) =>
       Object.values(resourcesOf(template(stack), 'AWS::Lambda::Function')).map(
         (resource): [string, Resource] => [
           resource.Properties.Description.replace('siprec-ha ', ''),
@@ -66,20 +84,20 @@ describe('every function', () => {
   });
 
   it('runs on Node 24 and Graviton, traced, with what its handler reads', () => {
-    for (const [, { Properties }] of functions()) {
+    for (const [name, { Properties }] of functions()) {
       expect(Properties).toMatchObject({
         Runtime: 'nodejs24.x',
         Architectures: ['arm64'],
         Handler: 'index.handler',
         TracingConfig: { Mode: 'Active' },
       });
-      expect(Object.keys(Properties.Environment.Variables)).toEqual([INDEX_TABLE]);
+      expect(Object.keys(Properties.Environment.Variables)).toEqual(Object.keys(VARIABLES[name] ?? {}));
     }
   });
 
   it('keeps its log for three months', () => {
     for (const { template } of Object.values(synthesized.regions))
-      for (const stack of ['index', 'api'] as const) {
+      for (const stack of ['index', 'api', 'steering'] as const) {
         const [, { Properties }] = theResource(template(stack), 'AWS::Lambda::Function');
         const log = resourcesOf(template(stack), 'AWS::Logs::LogGroup')[
           Properties.LoggingConfig.LogGroup.Ref
@@ -92,13 +110,17 @@ describe('every function', () => {
     const bundle = bundleOf(name);
     expect(existsSync(bundle)).toBe(true);
     expect(statSync(bundle).size).toBeLessThan(MAX_BUNDLE_BYTES);
-    const { stdout } = await load(bundle, { [INDEX_TABLE]: 'index', AWS_REGION: 'us-east-1' });
+    const { stdout } = await load(bundle, { ...VARIABLES[name], AWS_REGION: 'us-east-1' });
     expect(stdout.trim()).toBe('function');
   });
 
-  it.each(FUNCTIONS)('%s says which variable its construct forgot', async (name) => {
-    await expect(load(bundleOf(name), { AWS_REGION: 'us-east-1' })).rejects.toMatchObject({
-      stderr: expect.stringContaining(`environment variable ${INDEX_TABLE} is not set`),
+  const each = Object.entries(VARIABLES).flatMap(([name, all]) =>
+    Object.keys(all).map((variable): [string, string] => [name, variable]),
+  );
+  it.each(each)('%s says that its construct forgot %s', async (name, variable) => {
+    const { [variable]: _, ...others } = VARIABLES[name] ?? {};
+    await expect(load(bundleOf(name), { ...others, AWS_REGION: 'us-east-1' })).rejects.toMatchObject({
+      stderr: expect.stringContaining(`environment variable ${variable} is not set`),
     });
   });
 });

@@ -188,6 +188,26 @@ describe('a call that is recorded', () => {
     expect(result?.rtpDurationMs).toBeLessThan(200);
   });
 
+  it('is the last one where no more are wanted, and goes on to its end', async () => {
+    const [recorder] = await recorders('record');
+    const enough = new AbortController();
+    const ended: number[] = [];
+    const placing = place({
+      calls: 50,
+      intervalMs: 20,
+      durationMs: 200,
+      until: enough.signal,
+      onResult: ({ callNumber }) => ended.push(callNumber),
+    });
+    await recorder?.next('INVITE');
+    enough.abort();
+    const results = await placing;
+    expect(results.length).toBeLessThan(50);
+    expect(results.map(({ rtpDurationMs }) => rtpDurationMs)).toEqual(results.map(() => 200));
+    expect(results.map(({ outcome }) => outcome)).toEqual(results.map(() => 'recorded'));
+    expect(ended.sort((a, b) => a - b)).toEqual(results.map(({ callNumber }) => callNumber));
+  });
+
   it('ends early, with BYE, when asked to', async () => {
     const [recorder] = await recorders('record');
     const interrupt = new AbortController();

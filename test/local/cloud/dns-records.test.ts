@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ListHealthChecksCommand, Route53Client } from '@aws-sdk/client-route-53';
 import { type Deployment, parseDeployment } from '../../../core/deployment.ts';
-import { planSlots } from '../../../core/slot-plan.ts';
+import { planNaptr, planSlots } from '../../../core/slot-plan.ts';
 import { publishZone } from '../../../local/cloud/dns-records.ts';
 import { listRecordSets } from '../../../local/dns-server/route53-zone.ts';
 import { EMULATOR_START_TIMEOUT_MS, startTestEmulator, type TestEmulator } from '../../helpers/emulator.ts';
@@ -94,5 +94,22 @@ describe('the published zone', () => {
     const left = await records(hostedZoneId);
     expect(left).toHaveLength(3 * 3);
     expect(left.filter((record) => record.includes('usw2-2'))).toEqual([]);
+  });
+
+  it('has NAPTR records where the deployment asks for them', async () => {
+    const asked = {
+      ...deployment,
+      dns: {
+        ...deployment.dns,
+        services: deployment.dns.services.map((service) => ({ ...service, naptr: true })),
+      },
+    };
+    const naptr = planNaptr(asked);
+    const { hostedZoneId } = await publishZone(route53, deployment.dns.zone, planned(), ADDRESS, naptr);
+    expect(await records(hostedZoneId)).toContain(
+      'siprec.rec.example.com. NAPTR - 10 50 "s" "SIP+D2U" "" _sip._udp.siprec.rec.example.com.,20 50 "s" "SIP+D2T" "" _sip._tcp.siprec.rec.example.com.',
+    );
+    const { hostedZoneId: again } = await publish();
+    expect((await records(again)).filter((record) => record.includes('NAPTR'))).toEqual([]);
   });
 });

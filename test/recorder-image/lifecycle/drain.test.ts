@@ -16,7 +16,9 @@ import {
   startTestRecorder,
 } from '../../helpers/recorder.ts';
 import { audioOf, RecordingsBucket } from '../../helpers/recordings.ts';
+import { startS3Proxy } from '../../helpers/s3-proxy.ts';
 import { finalOf, Src } from '../../helpers/src.ts';
+import { until } from '../../helpers/until.ts';
 
 const BUCKET = 'drained';
 
@@ -82,6 +84,37 @@ describe('SIGTERM', () => {
       streams: [{ packets: 50 }, { packets: 50 }],
     });
     expect(recorder.spooled()).toEqual([]);
+  });
+});
+
+describe('a recorder that gives its spool to S3 before it ends', () => {
+  it('still tells who calls to stay away, and is not cut short by another SIGTERM', async () => {
+    const emulator = await startTestEmulator();
+    const bucket = new RecordingsBucket(emulator.s3(REGION), BUCKET);
+    await bucket.create();
+    const proxy = await startS3Proxy(emulator);
+    proxy.fault = ({ method }) => (method === 'PUT' ? { bytesPerTick: 2_000 } : undefined);
+    const recorder = await startRecorderProcess({ endpoint: proxy.endpoint, bucket: BUCKET });
+    const src = await Src.start(recorder.sipServer.sipPort);
+    const call = await src.call();
+    await call.start();
+    await call.speak(50);
+    process.kill(recorder.child.pid, 'SIGTERM');
+    await recorder.logs.find('draining');
+    await call.bye();
+    await until(() => proxy.seen.length > 0); // on its way, and slow
+    process.kill(recorder.child.pid, 'SIGTERM');
+    const late = await src.call();
+    for (const answer of [await finalOf(late.send(late.invite())), await src.request('OPTIONS')])
+      expect([answer.status, header(answer, 'Retry-After')]).toEqual([503, '60']);
+    expect((await recorder.health('/healthz')).body).toEqual({ healthy: false, reasons: ['draining'] });
+    expect(await recorder.child.exited).toEqual({ code: 0, signal: null });
+    expect((await bucket.of(recorder, call)).manifest).toMatchObject({ status: 'complete' });
+    expect(recorder.spooled()).toEqual([]);
+    await src.close();
+    await recorder.stop();
+    await proxy.close();
+    await emulator.stop();
   });
 });
 

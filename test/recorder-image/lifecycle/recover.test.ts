@@ -71,7 +71,7 @@ async function recoverUntilKilled(directory: string, dies: () => boolean): Promi
   await once(child, 'exit');
 }
 
-const spooled = () => readdirSync(used.spool.directory).filter((name) => name !== 'lock');
+const spooled = () => readdirSync(used.spool.directory).filter((name) => !['lock', 'control'].includes(name));
 
 it('finishes all that a spool holds, and tells of each', async () => {
   const ended = await leaveRecording(used.spool);

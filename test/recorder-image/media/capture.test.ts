@@ -295,6 +295,7 @@ withEachReceiver((receiver) => {
 
       const { rtpPackets, drops = [] } = await capture.closeStream(flooded.streamId);
       expect(drops).toHaveLength(1);
+      expect(capture.drops()).toBe(drops[0]?.packets);
       const [{ fromMs, toMs, packets } = { fromMs: 0, toMs: 0, packets: 0 }] = drops;
       expect(packets).toBeGreaterThan(0);
       expect(rtpPackets + packets).toBe(sent);

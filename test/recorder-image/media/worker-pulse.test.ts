@@ -1,9 +1,11 @@
 import {
   beat,
+  dropsOf,
   isOverloaded,
   newPulse,
   noteDrops,
   noteStall,
+  type Pulse,
   packetsOf,
   showPackets,
 } from '../../../recorder-image/src/media/worker-pulse.ts';
@@ -16,6 +18,13 @@ describe('a pulse', () => {
   it('says nothing before its worker does', () => {
     expect(isOverloaded(newPulse(), MAX_STALL_MS, inMs(60_000))).toBe(false);
     expect(packetsOf(newPulse())).toBe(0);
+    expect(dropsOf(newPulse())).toBe(0);
+  });
+
+  it('counts what the kernel dropped', () => {
+    const pulse = newPulse();
+    for (const packets of [3, 4]) noteDrops(pulse, packets);
+    expect(dropsOf(pulse)).toBe(7);
   });
 
   it('that stops is overload, until it goes on', () => {
@@ -31,7 +40,7 @@ describe('a pulse', () => {
 
   it.each([
     ['a stall', noteStall],
-    ['a drop', noteDrops],
+    ['a drop', (pulse: Pulse) => noteDrops(pulse, 1)],
   ])('remembers %s for ten seconds', (_, note) => {
     const pulse = newPulse();
     beat(pulse);

@@ -274,8 +274,9 @@ describe('a recorder whose disk is gone', () => {
     const { status, body } = await recorder.health('/healthz');
     expect({ status, body }).toEqual({
       status: 503,
-      body: { healthy: false, reasons: [expect.stringMatching(/^(ENOENT|ENOTDIR): /)] },
+      body: { healthy: false, reasons: ['disk-unusable'] },
     });
+    expect((await recorder.health('/status')).body.diskError).toMatch(/^(ENOENT|ENOTDIR): /);
   });
 });
 

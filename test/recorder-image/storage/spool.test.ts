@@ -59,7 +59,7 @@ describe('a recording in the spool', () => {
   it('cannot be begun without a spool', async () => {
     rmSync(used.spool.directory, { recursive: true });
     await expect(used.spool.begin(openedEvent())).rejects.toMatchObject({ code: 'ENOENT' });
-    await expect(used.spool.freeBytes()).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(used.spool.space()).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
 

@@ -1,0 +1,103 @@
+/** Steering as it is deployed: the stacks in the emulator, without recorders. What slots would report is written by the test. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Route53Client } from '@aws-sdk/client-route-53';
+import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import { type Deployment, parseDeployment } from '../../core/deployment.ts';
+import {
+  FLEET_KEY,
+  fleetTableName,
+  type LoadReport,
+  regionSwitchName,
+  slotItemId,
+} from '../../core/fleet.ts';
+import { planSlots } from '../../core/slot-plan.ts';
+import { type DeployTarget, deployStacks } from '../../local/cloud/deploy.ts';
+import { publishZone } from '../../local/cloud/dns-records.ts';
+import { srvWeights, wanted } from '../functions/steer-traffic/stage.ts';
+import { startTestEmulator, type TestEmulator } from '../helpers/emulator.ts';
+import { CLOUD_START_TIMEOUT_MS } from './cloud.ts';
+import { eventually } from './eventually.ts';
+import { ROOT } from './npm-start-child.ts';
+
+const FILE = join(ROOT, 'deployments/local.yaml');
+const DEPLOY_TIMEOUT_MS = 4 * 60_000;
+
+let directory: string;
+let emulator: TestEmulator;
+let deployment: Deployment;
+let target: DeployTarget;
+let route53: Route53Client;
+let hostedZoneId: string;
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'siprec-ha-steering-'));
+  deployment = parseDeployment(readFileSync(FILE, 'utf8'), FILE);
+  emulator = await startTestEmulator();
+  const { endpoint, credentials } = emulator;
+  const { signal } = new AbortController();
+  target = { deployment, deploymentFile: FILE, endpoint, directory, signal };
+  await deployStacks(target);
+  route53 = new Route53Client({ endpoint, credentials, region: 'us-east-1' });
+  ({ hostedZoneId } = await publishZone(route53, deployment.dns.zone, planSlots(deployment), '127.0.0.1'));
+}, CLOUD_START_TIMEOUT_MS);
+afterAll(async () => {
+  route53?.destroy();
+  await emulator?.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function report(region: string, slot: string, activeRecordings: number): Promise<void> {
+  const now = Date.now();
+  const item: LoadReport = {
+    ...{ slot, region, state: 'serving', stateChanged: true, reasons: [] },
+    reportedAt: new Date(now).toISOString(),
+    ...{ activeRecordings, callCapacity: 100, cpuShare: 0.1, loopDelayMs: 1, rtpDrops: 0, spoolFill: 0 },
+    ...{ version: '0.1.0', expiresAt: Math.floor(now / 1000) + 86_400 },
+  };
+  await emulator.documents(region).send(
+    new PutCommand({
+      TableName: fleetTableName(deployment),
+      Item: { [FLEET_KEY]: slotItemId(slot), ...item },
+    }),
+  );
+}
+
+describe('the deployed steering', () => {
+  it.each([
+    ['us-east-1', 'use1-1', 40],
+    ['us-west-2', 'usw2-2', 90],
+  ])(
+    'of %s makes a report of %s with another state a weight, in the zone that it finds by name',
+    async (region, slot, activeRecordings) => {
+      const weight = wanted(activeRecordings, 100);
+      await report(region, slot, activeRecordings);
+      await eventually(`the weight ${weight} of ${slot}`, async () => {
+        const now = await srvWeights(route53, hostedZoneId);
+        return now[`${slot} _udp`] === weight && now[`${slot} _tcp`] === weight ? now : undefined;
+      });
+    },
+    90_000,
+  );
+
+  it(
+    'leaves a region closed that an operator has closed, when it is deployed again',
+    async () => {
+      const { endpoint, credentials } = emulator;
+      const client = new SSMClient({ endpoint, credentials, region: 'us-west-2' });
+      const Name = regionSwitchName(deployment);
+      const value = async () => (await client.send(new GetParameterCommand({ Name }))).Parameter?.Value;
+      try {
+        expect(await value()).toBe('open');
+        await client.send(new PutParameterCommand({ Name, Value: 'closed', Overwrite: true }));
+        await deployStacks(target);
+        expect(await value()).toBe('closed');
+      } finally {
+        client.destroy();
+      }
+    },
+    DEPLOY_TIMEOUT_MS,
+  );
+});

@@ -1,0 +1,71 @@
+import { jest } from '@jest/globals';
+import { FLEET_TABLE } from '../../../functions/shared/environment.ts';
+import { METRICS, STEERED_NAMES, ZONE as ZONE_NAME } from '../../../functions/steer-traffic/constants.ts';
+import { EMULATOR_START_TIMEOUT_MS } from '../../helpers/emulator.ts';
+import { NAMES, REGION, SteeringStage, TABLE, wanted, ZONE } from './stage.ts';
+
+const ENVIRONMENT = { ...process.env };
+
+let stage: SteeringStage;
+let handler: () => Promise<void>;
+let printed: Record<string, unknown>[];
+
+beforeAll(async () => {
+  stage = await SteeringStage.open();
+  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
+  Object.assign(process.env, {
+    AWS_ENDPOINT_URL: stage.proxy.endpoint,
+    AWS_ACCESS_KEY_ID: stage.emulator.credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: stage.emulator.credentials.secretAccessKey,
+    AWS_REGION: REGION,
+    [FLEET_TABLE]: TABLE,
+    [ZONE_NAME]: ZONE,
+    [STEERED_NAMES]: JSON.stringify(NAMES),
+    POWERTOOLS_DEV: 'true', // logs and metrics go to the console of here,
+    POWERTOOLS_METRICS_DISABLED: 'false', // which alone would mean: no metrics
+  });
+  ({ handler } = await import('../../../functions/steer-traffic/handler.ts'));
+}, EMULATOR_START_TIMEOUT_MS);
+afterAll(async () => {
+  process.env = ENVIRONMENT;
+  await stage?.close();
+});
+
+beforeEach(async () => {
+  printed = [];
+  const keep = (text: string) => void printed.push(JSON.parse(text));
+  for (const method of ['log', 'info', 'warn', 'error'] as const)
+    jest.spyOn(console, method).mockImplementation(keep);
+  await stage.reset();
+});
+afterEach(() => jest.restoreAllMocks());
+
+/** Values of a metric in what was printed, with its dimension. */
+const valuesOf = (metric: string, dimension: string) =>
+  printed.filter((line) => metric in line).map((line) => [line[dimension], line[metric]]);
+
+describe('the function', () => {
+  it('steers, and says what it found and did', async () => {
+    await stage.report('use1-1', 600, Date.now());
+    await handler();
+    expect(await stage.weights()).toMatchObject({ 'use1-1 _udp': wanted(600), 'use1-1 _tcp': wanted(600) });
+    expect(Object.fromEntries(valuesOf(METRICS.weight, 'slot'))).toMatchObject({ 'use1-1': wanted(600) });
+    expect(valuesOf(METRICS.withoutFreshReport, 'service')).toEqual([['steer-traffic', 1]]);
+    expect(valuesOf(METRICS.missingRecords, 'service')).toEqual([['steer-traffic', 0]]);
+    const [[, age] = [], ...more] = valuesOf(METRICS.oldestReport, 'service');
+    expect(more).toEqual([]);
+    expect(age).toBeGreaterThanOrEqual(0);
+    expect(age).toBeLessThan(30);
+    const [[, changes] = []] = valuesOf(METRICS.changes, 'service');
+    expect(changes).toBeGreaterThanOrEqual(2);
+    expect(valuesOf(METRICS.skipped, 'reason')).toEqual([]);
+  });
+
+  it('ends well when nothing answers, so that nobody calls it again, and says why it did nothing', async () => {
+    stage.proxy.fault = () => ({ status: 503, code: 'ServiceUnavailable' });
+    await handler();
+    expect(valuesOf(METRICS.skipped, 'reason')).toEqual([['unavailable', 1]]);
+    for (const unknown of [METRICS.weight, METRICS.withoutFreshReport, METRICS.oldestReport])
+      expect(valuesOf(unknown, 'slot')).toEqual([]);
+  });
+});
