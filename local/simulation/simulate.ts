@@ -11,12 +11,10 @@ import type { Policy } from './policies.ts';
 import { randomOf } from './random.ts';
 import { type Action, PERSON_ACTS_AFTER_MINUTES, type Scenario, WARM_UP_MINUTES } from './scenarios.ts';
 import { type Failure, REFUSED, SILENCE, Slots, SWALLOWED, TAKEN } from './slots.ts';
-import { Srcs, type Target } from './srcs.ts';
+import { SRC_PATIENCE_SECONDS, Srcs, type Target } from './srcs.ts';
 import { STEERING_INTERVAL_SECONDS, Steering } from './steering.ts';
 import { callSeconds, loadAt, nextCallAt, remainingCallSeconds } from './traffic.ts';
 
-/** How long an SRC waits for any answer before it tries the next target. */
-const SRC_PATIENCE_SECONDS = 1;
 /** "Changes generally propagate to all Route 53 name servers within 60 seconds" (Developer Guide). */
 const IN_SYNC_SECONDS = { from: 10, to: 60 };
 /** A run on schedule is not on the second. */

@@ -1,7 +1,9 @@
 /** What the figures must reach. A table. */
+import { MAX_SLOTS_PER_SERVICE } from '../../core/deployment.ts';
 import { type SlotHealthCheck, SRV_TTL_SECONDS } from '../../core/slot-plan.ts';
 import type { Figures } from './figures.ts';
 import { longestNoticeSeconds } from './health-checks.ts';
+import { SRC_PATIENCE_SECONDS } from './srcs.ts';
 
 export interface Target {
   what: string;
@@ -22,8 +24,8 @@ export const RIVAL = 'static';
 const CALLS_PER_SLOT_WITHOUT_NOISE = 1_500;
 
 const CHECK: SlotHealthCheck = { port: 8080, path: '/healthz', intervalSeconds: 10, failureThreshold: 2 };
-/** Besides what health checks and caches take, an SRC may have waited for other dead slots before. */
-const OTHER_WAITS_SECONDS = 2;
+/** Besides what health checks and caches take: an SRC may have waited for the other targets of its answer before. */
+const OTHER_WAITS_SECONDS = (MAX_SLOTS_PER_SERVICE - 1) * SRC_PATIENCE_SECONDS;
 const LONGEST_SECONDS_TO_LAST_INVITE = longestNoticeSeconds(CHECK) + SRV_TTL_SECONDS + OTHER_WAITS_SECONDS;
 
 const balanced =

@@ -79,13 +79,13 @@ describe('targets', () => {
     ],
     [
       'a dead slot gets calls for long',
-      [figures({ scenario: 'slot-dies', secondsToLastInvite: 62 })],
-      ['a dead slot gets no INVITE after 61 s'],
+      [figures({ scenario: 'slot-dies', secondsToLastInvite: 67 })],
+      ['a dead slot gets no INVITE after 66 s'],
     ],
     [
       'a death that nobody noticed',
       [figures({ scenario: 'slot-dies', secondsToLastInvite: null })],
-      ['a dead slot gets no INVITE after 61 s'],
+      ['a dead slot gets no INVITE after 66 s'],
     ],
   ])('%s', (_, all, missed) => {
     expect(missedTargets(all, large)).toEqual(missed.map((what) => `${all[0]?.scenario}, seed 1: ${what}`));
