@@ -166,6 +166,7 @@ function recorderVariables(options: SlotOptions): NodeJS.ProcessEnv {
     SIPREC_HEALTH_PORT: String(ports.health),
     SIPREC_DRAIN_SECONDS: String(drainSeconds),
     SIPREC_MAX_STALL_MS: '5000', // a laptop does more than record
+    SIPREC_MAX_LOOP_DELAY_MS: '5000',
     DRACHTIO_HOST: HOST,
     DRACHTIO_PORT: String(ports.sipAdmin),
     DRACHTIO_SECRET: SIP_SERVER_SECRET,

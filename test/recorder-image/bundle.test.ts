@@ -31,6 +31,16 @@ describe('the bundle', () => {
     );
   });
 
+  it('has the command that drains it', async () => {
+    const main = join(directory, 'main.mjs');
+    recorder = await startRecorderProcess({ main });
+    const said = execFileSync(process.execPath, [main, 'drain', '--wait', recorder.spool], {
+      encoding: 'utf8',
+    });
+    expect(said).toBe('the recorder takes no more calls; 0 recordings run\nthe recorder has stopped\n');
+    expect(await recorder.child.exited).toEqual({ code: 0, signal: null });
+  });
+
   it('does without the addon', async () => {
     rmSync(join(directory, 'receive.node'), { force: true });
     recorder = await startRecorderProcess({ main: join(directory, 'main.mjs') });

@@ -1,11 +1,11 @@
 /** How busy the host and this process are: what steering, health and metrics are told. */
 import { type CpuInfo, cpus } from 'node:os';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { createHistogram } from 'node:perf_hooks';
 
 type Times = Pick<CpuInfo, 'times'>;
 
-const RESOLUTION_MS = 10;
-const NS_PER_MS = 1e6;
+const TURN_MS = 10;
+const US_PER_MS = 1_000;
 
 /** Of the time of all processors between two looks, the part in which they worked: 0 to 1. */
 export function busyShare(before: readonly Times[], after: readonly Times[]): number {
@@ -45,12 +45,22 @@ export class CpuShare {
   }
 }
 
-/** By how much this thread's event loop is late. */
+/**
+ * By how much this thread's event loop is late. Not by `monitorEventLoopDelay`: after each reset that leaves out what comes
+ * before its next turn but one, so that a loop that is held up for longer than from one look to the next seems idle.
+ */
 export class LoopDelay {
-  readonly #histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  readonly #histogram = createHistogram();
+  readonly #timer: NodeJS.Timeout;
+  #turnAt = performance.now();
 
   constructor() {
-    this.#histogram.enable();
+    this.#timer = setInterval(() => {
+      const now = performance.now();
+      const lateMs = now - this.#turnAt - TURN_MS;
+      this.#turnAt = now;
+      this.#histogram.record(Math.max(1, Math.round(lateMs * US_PER_MS)));
+    }, TURN_MS).unref();
   }
 
   /**
@@ -58,12 +68,12 @@ export class LoopDelay {
    * `setImmediate` for one that ends in this turn of the loop.
    */
   takeMs(): number {
-    const measured = this.#histogram.count > 0 ? this.#histogram.percentile(99) / NS_PER_MS : 0;
+    const delayMs = this.#histogram.count > 0 ? this.#histogram.percentile(99) / US_PER_MS : 0;
     this.#histogram.reset();
-    return Math.max(0, measured - RESOLUTION_MS); // it measures from turn to turn of its own timer
+    return delayMs;
   }
 
   stop(): void {
-    this.#histogram.disable();
+    clearInterval(this.#timer);
   }
 }

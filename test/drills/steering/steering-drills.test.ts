@@ -26,6 +26,10 @@ async function passes(name: string): Promise<void> {
   expect(result.recorded).toBe(result.newCalls);
 }
 
-it.each(['recorder-hung', 'route53-frozen', 'overload', 'rolling-deploy'])('%s', passes, DRILL_TIMEOUT_MS);
+it.each(['recorder-hung', 'route53-frozen', 'overload', 'region-closed', 'rolling-deploy'])(
+  '%s',
+  passes,
+  DRILL_TIMEOUT_MS,
+);
 
 (mayDrop ? it : it.skip)('recorder-unreachable', () => passes('recorder-unreachable'), DRILL_TIMEOUT_MS);

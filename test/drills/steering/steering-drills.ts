@@ -4,6 +4,7 @@ import { overload } from './scenarios/overload.ts';
 import { recorderHung } from './scenarios/recorder-hung.ts';
 import { recorderKilled } from './scenarios/recorder-killed.ts';
 import { recorderUnreachable } from './scenarios/recorder-unreachable.ts';
+import { regionClosed } from './scenarios/region-closed.ts';
 import { regionLost } from './scenarios/region-lost.ts';
 import { rollingDeploy } from './scenarios/rolling-deploy.ts';
 import { route53Frozen } from './scenarios/route53-frozen.ts';
@@ -15,6 +16,7 @@ const ALL: readonly SteeringDrill[] = [
   recorderHung,
   recorderUnreachable,
   regionLost,
+  regionClosed,
   route53Frozen,
   allUnhealthy,
   overload,
