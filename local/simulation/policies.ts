@@ -1,5 +1,6 @@
 /** The ways to steer that are compared. */
 import type { SimulatedSlot } from './fleet.ts';
+import type { FullRule } from './slots.ts';
 
 export interface Policy {
   name: string;
@@ -8,8 +9,10 @@ export interface Policy {
   healthChecks: boolean;
   /** Weights follow load by core/srv-policy.ts; else they stay. */
   steering: boolean;
-  /** `/healthz` says 503 while the slot is full, so that it leaves DNS. */
-  fullIsUnhealthy: boolean;
+  /** When `/healthz` says 503 because the slot is full. */
+  full: FullRule;
+  /** Shown only in these scenarios, unless it is asked for by name. */
+  onlyIn?: readonly string[];
   initialWeight: (slot: SimulatedSlot) => number;
 }
 
@@ -21,7 +24,7 @@ export const POLICIES: readonly Policy[] = [
     what: "the vendor's guide: weights 40/30/30 and a backup; a dead server stays in the answer for an hour",
     healthChecks: false,
     steering: false,
-    fullIsUnhealthy: true,
+    full: 0,
     initialWeight: ({ staticWeight }) => staticWeight,
   },
   {
@@ -29,7 +32,7 @@ export const POLICIES: readonly Policy[] = [
     what: 'the same weights, with health checks',
     healthChecks: true,
     steering: false,
-    fullIsUnhealthy: true,
+    full: 0,
     initialWeight: ({ staticWeight }) => staticWeight,
   },
   {
@@ -37,7 +40,16 @@ export const POLICIES: readonly Policy[] = [
     what: 'health checks, and weights that follow load',
     healthChecks: true,
     steering: true,
-    fullIsUnhealthy: true,
+    full: 0,
+    initialWeight: plannedWeight,
+  },
+  {
+    name: 'ours-full-until-95',
+    what: 'as ours, but a slot that was full stays unhealthy until 5 % of it are free',
+    healthChecks: true,
+    steering: true,
+    full: 0.05,
+    onlyIn: ['nearly-full'],
     initialWeight: plannedWeight,
   },
   {
@@ -45,7 +57,8 @@ export const POLICIES: readonly Policy[] = [
     what: 'as ours, but a full slot stays healthy, and only refuses',
     healthChecks: true,
     steering: true,
-    fullIsUnhealthy: false,
+    full: 'never',
+    onlyIn: ['nearly-full'],
     initialWeight: plannedWeight,
   },
 ];
