@@ -20,6 +20,7 @@ beforeAll(async () => {
     ),
     task('half-size-slot', 'static-with-health'),
     task('nearly-full', 'ours-full-until-95'),
+    task('slot-drains', 'ours-whole-call'),
   ];
   const done = await runAll(tasks, 2, () => {});
   for (const [index, one] of tasks.entries()) results.set(key(one), done[index] as SimulationResult);
@@ -114,6 +115,12 @@ it('cuts no call by a drain', () => {
   const { cutCalls, lostCalls, refusedInvites } = run('slot-drains', 'ours');
   expect([cutCalls, lostCalls]).toEqual([0, 0]);
   expect(refusedInvites).toBeLessThan(200);
+});
+
+it('shows why a call takes less than a call from the weight: else the slots that are left swing at 86 % of load', () => {
+  const [ours, whole] = [run('slot-drains', 'ours'), run('slot-drains', 'ours-whole-call')];
+  expect(whole.refusedInvites).toBeGreaterThan(1.5 * ours.refusedInvites);
+  expect(whole.highestOverMean).toBeGreaterThan(ours.highestOverMean + 0.01);
 });
 
 it('shows why a full slot must be healthy as soon as a call fits again', () => {
