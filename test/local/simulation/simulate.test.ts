@@ -77,10 +77,14 @@ it.each(['slot-dies', 'slot-hangs', 'route53-down', 'reports-missing'])(
   },
 );
 
-it('fails over as fast while Route 53 takes no change, and writes nothing in that hour', () => {
+it('fails over as fast while Route 53 takes no change, with weights that stand still for that hour', () => {
   const [down, up] = [run('route53-down', 'ours'), run('slot-dies', 'ours')];
   expect(Math.abs((down.secondsToLastInvite ?? 0) - (up.secondsToLastInvite ?? 0))).toBeLessThan(12);
-  expect(down.changesPerSlotHour).toBeLessThan(up.changesPerSlotHour);
+  const weightsOf = (scenario: string, fromMinute: number, toMinute: number) =>
+    new Set(resultOf(scenario, 'ours').series[0]?.weightShare.slice(fromMinute - 1, toMinute));
+  expect(weightsOf('route53-down', 32, 80).size).toBe(1);
+  expect(weightsOf('route53-down', 82, 100).size).toBeGreaterThan(1);
+  expect(weightsOf('slot-dies', 32, 80).size).toBeGreaterThan(3);
 });
 
 it('moves a whole region to its backup, and back', () => {
