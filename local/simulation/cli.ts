@@ -148,9 +148,10 @@ async function main(): Promise<number> {
   const missed = missedTargets(figures, { callsPerSlot: calls / (slots * 0.75) });
   const simulatedCalls = figures.reduce((sum, row) => sum + row.calls, 0);
   console.log(`\nchart: ${chartFile}`);
+  const { user, system } = process.cpuUsage();
   console.log(
     `${simulatedCalls} calls in ${seconds.toFixed(1)} s on ${threads} threads, ` +
-      `${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`,
+      `${((user + system) / 1e6).toFixed(1)} s of CPU, ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`,
   );
   for (const line of missed) console.log(`MISSED: ${line}`);
   console.log(

@@ -1,4 +1,5 @@
 /** The ways to steer that are compared. */
+import { STEERING_TERMS, type SteeringTerms } from '../../core/srv-policy.ts';
 import type { SimulatedSlot } from './fleet.ts';
 import type { FullRule } from './slots.ts';
 
@@ -13,6 +14,8 @@ export interface Policy {
   full: FullRule;
   /** Shown only in these scenarios, unless it is asked for by name. */
   onlyIn?: readonly string[];
+  /** Of steering; those of production when absent. */
+  terms?: SteeringTerms;
   initialWeight: (slot: SimulatedSlot) => number;
 }
 
@@ -41,6 +44,16 @@ export const POLICIES: readonly Policy[] = [
     healthChecks: true,
     steering: true,
     full: 0,
+    initialWeight: plannedWeight,
+  },
+  {
+    name: 'ours-whole-call',
+    what: 'as ours, but a call takes a whole call from the weight, and changes are of a fifth',
+    healthChecks: true,
+    steering: true,
+    full: 0,
+    onlyIn: ['slot-dies', 'slot-drains', 'nearly-full'],
+    terms: { ...STEERING_TERMS, callShare: 1, minChange: 0.2 },
     initialWeight: plannedWeight,
   },
   {

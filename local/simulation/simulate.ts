@@ -1,7 +1,6 @@
 /** One scenario under one policy, event by event. The same options give the same figures. */
 import { REPORT_INTERVAL_SECONDS } from '../../core/fleet.ts';
 import { SRV_TTL_SECONDS } from '../../core/slot-plan.ts';
-import type { SteeringTerms } from '../../core/srv-policy.ts';
 import { chooseMultivalue } from '../dns-server/zone.ts';
 import { EventHeap } from './event-heap.ts';
 import { Balance, type Figures, type Series } from './figures.ts';
@@ -29,7 +28,6 @@ export interface SimulationOptions {
   slots: number;
   /** Calls at the same time when the load is `REFERENCE_LOAD`. */
   calls: number;
-  terms?: SteeringTerms;
 }
 
 /** Share of the first tier's capacity that `calls` of the options stands for. */
@@ -55,9 +53,8 @@ const PROBE = 8; // slot, checker
 const PROBE_RESULT = 9; // slot, twice the checker, plus 1 for healthy
 
 export function simulate(options: SimulationOptions): SimulationResult {
-  const { scenario, policy, seed } = options;
-  const fleet = planFleet(options.slots, options.calls / REFERENCE_LOAD, scenario.sizeOf);
-  return new Simulation(options, fleet, scenario, policy, seed).run();
+  const { slots, calls, scenario } = options;
+  return new Simulation(planFleet(slots, calls / REFERENCE_LOAD, scenario.sizeOf), options).run();
 }
 
 class Simulation {
@@ -98,7 +95,7 @@ class Simulation {
   #highestUtilisation = 0;
   readonly #seed: number;
 
-  constructor(options: SimulationOptions, fleet: Fleet, scenario: Scenario, policy: Policy, seed: number) {
+  constructor(fleet: Fleet, { scenario, policy, seed }: SimulationOptions) {
     this.#scenario = scenario;
     this.#policy = policy;
     this.#fleet = fleet;
@@ -137,7 +134,7 @@ class Simulation {
           slots
             .filter(({ plan }) => plan.region === region)
             .map((slot) => ({ slot: slot.plan.name, weight: policy.initialWeight(slot) })),
-          options.terms,
+          policy.terms,
         ),
     );
     this.#srcs = new Srcs({
