@@ -39,7 +39,6 @@ const DESCRIPTION = 'siprec-ha steer-traffic';
 
 async function steeringFunction(client: LambdaClient, region: string): Promise<FunctionConfiguration> {
   for await (const { Functions = [] } of paginateListFunctions({ client }, {}))
-    for (const candidate of Functions)
-      if (candidate.Environment?.Variables?.[STEERED_NAMES]) return candidate;
+    for (const candidate of Functions) if (candidate.Description === DESCRIPTION) return candidate;
   throw new LocalCloudError(`${region} has no function that steers: start again with --fresh`);
 }
