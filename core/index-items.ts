@@ -4,7 +4,7 @@
  * | item      | pk         | sk             | written by |
  * |-----------|------------|----------------|------------|
  * | recording | `REC#<id>` | `META`         | index-recording of the home region only (DESIGN.md 4.9) |
- * | copy      | `REC#<id>` | `COPY#<region>`| the function that made the copy; the home copy by index-recording |
+ * | copy      | `REC#<id>` | `COPY#<region>`| replicate-recording of the home region; the home copy by index-recording |
  *
  * Index `byTime`: pk `D#<day>#<shard>`, sk `<startedAt>#<id>`: recordings of a day, oldest first. A day is spread over
  * shards, because one partition takes 1,000 writes a second and a day is the natural hot spot.
@@ -73,6 +73,12 @@ export const indexedRecordingSchema = z.object({
 });
 export type IndexedRecording = z.infer<typeof indexedRecordingSchema>;
 
+/**
+ * `verified`: every file is what the manifest says (the home copy: S3 checked each as it was uploaded);
+ * `damaged`: the sweep found a file missing or changed, and the copy is being made again. Nothing is played from it.
+ */
+export const COPY_STATES = ['verified', 'damaged'] as const;
+
 /** Where one copy of a recording lies. `prefix` is that of all its files. */
 export const recordingCopySchema = z.object({
   recordingId: z.string(),
@@ -83,6 +89,11 @@ export const recordingCopySchema = z.object({
   prefix: z.string(),
   bytes: z.number(),
   role: z.enum(['home', 'replica']),
+  state: z.enum(COPY_STATES).default('verified'),
+  /** Of a replica: when every file at the target was last compared with the manifest. */
+  verifiedAt: z.string().optional(),
+  /** Of a replica: SHA-256 of its manifest in hex, which holds those of the other files. */
+  manifestSha256: z.string().optional(),
 });
 export type RecordingCopy = z.infer<typeof recordingCopySchema>;
 
@@ -150,19 +161,43 @@ export function recordingItem(
   };
 }
 
+export const copyKey = (recordingId: string, region: string): TableKey => ({
+  pk: recordingPk(recordingId),
+  sk: `${COPY_SK_PREFIX}${region}`,
+});
+
 /** The item of the copy that the recorder itself made. */
-export function homeCopyItem(manifest: Manifest, bucket: string): RecordingCopy & TableKey {
+export const homeCopyItem = (manifest: Manifest, bucket: string): RecordingCopy & TableKey =>
+  copyItem(manifest, manifest.homeRegion, bucket, 'home');
+
+/** The item of a copy that was made and verified. `manifestSha256` is in hex. */
+export const replicaCopyItem = (
+  manifest: Manifest,
+  {
+    region,
+    bucket,
+    ...verified
+  }: { region: string; bucket: string; verifiedAt: string; manifestSha256: string },
+): RecordingCopy & TableKey => ({ ...copyItem(manifest, region, bucket, 'replica'), ...verified });
+
+function copyItem(
+  manifest: Manifest,
+  region: string,
+  bucket: string,
+  role: RecordingCopy['role'],
+): RecordingCopy & TableKey {
   const { recordingId, homeRegion } = manifest;
   return {
-    pk: recordingPk(recordingId),
-    sk: `${COPY_SK_PREFIX}${homeRegion}`,
+    ...copyKey(recordingId, region),
     recordingId,
     revision: manifest.revision,
-    region: homeRegion,
+    region,
     bucket,
+    // The home region's, whichever region the copy is in.
     prefix: recordingPrefix({ homeRegion, recordingId, startedAt: new Date(manifest.startedAt) }),
     bytes: manifest.files.reduce((sum, { bytes }) => sum + bytes, 0),
-    role: 'home',
+    role,
+    state: 'verified',
   };
 }
 

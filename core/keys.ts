@@ -18,11 +18,13 @@ export interface RecordingLocation {
 /** Prefix of everything that a region's recorders write; event filters use it. */
 export const regionPrefix = (homeRegion: string): string => `${ROOT}/${homeRegion}/`;
 
+/** Prefix of the recordings that a region began on a UTC day, with its closing slash. */
+export const dayPrefix = (homeRegion: string, day: Date): string =>
+  `${regionPrefix(homeRegion)}${day.toISOString().slice(0, 10).replaceAll('-', '/')}/`;
+
 /** Prefix of one recording, with its closing slash. */
-export function recordingPrefix({ homeRegion, recordingId, startedAt }: RecordingLocation): string {
-  const [year, month, day] = startedAt.toISOString().slice(0, 10).split('-');
-  return `${regionPrefix(homeRegion)}${year}/${month}/${day}/${recordingId}/`;
-}
+export const recordingPrefix = ({ homeRegion, recordingId, startedAt }: RecordingLocation): string =>
+  `${dayPrefix(homeRegion, startedAt)}${recordingId}/`;
 
 export const fileKey = (location: RecordingLocation, file: string): string =>
   recordingPrefix(location) + file;

@@ -1,4 +1,5 @@
 /** The main job of `npm start`: places calls, finds their recordings again, and checks them. */
+import { copyTargets } from '../core/copy-jobs.ts';
 import { serviceDomain } from '../core/slot-plan.ts';
 import { placeCalls } from './broadworks/simulator.ts';
 import type { LocalCloud } from './cloud/local-cloud.ts';
@@ -38,9 +39,14 @@ export async function runMainJob(
   });
   signal.throwIfAborted();
   placed();
-  const found = onStep('find the recordings through the API and check their audio');
+  const found = onStep('find the recordings and their copies through the API and check their audio');
   const api = { url: cloud.apiUrl(region), region, credentials };
-  const verified = await verifyCalls(api, results, { since, streams, signal });
+  const verified = await verifyCalls(api, results, {
+    since,
+    streams,
+    signal,
+    targetsOf: (homeRegion) => copyTargets(deployment, homeRegion),
+  });
   found();
 
   say(`\n${reportTable(verified)}\n`);

@@ -12,6 +12,7 @@ const COLUMNS: readonly [title: string, value: (verified: VerifiedCall) => strin
   ['direction', ({ call }) => call.direction],
   ['duration', ({ recording }) => seconds(recording?.audio?.durationMs)],
   ['status', ({ recording, call }) => recording?.status ?? (call.recorder ? 'not found' : 'not recorded')],
+  ['copies', ({ copies }) => copies.join(', ') || '-'],
   ['audio', ({ audio, problems }) => `${audio} ${problems.length === 0 ? 'ok' : 'WRONG'}`],
 ];
 

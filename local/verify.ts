@@ -1,7 +1,7 @@
 /** Finds the recordings of placed calls through the query API, and checks that each holds what was said. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { indexedRecordingSchema } from '../core/index-items.ts';
+import { indexedRecordingSchema, recordingCopySchema } from '../core/index-items.ts';
 import { type ApiClientOptions, apiGet } from './api-client.ts';
 import { checkRecording } from './audio-check/check.ts';
 import { readWav, WavError } from './audio-check/wav.ts';
@@ -10,7 +10,11 @@ import { pause } from './dns-server/pause.ts';
 
 /** Recordings appear once they are assembled, uploaded and indexed. */
 const FIND_TIMEOUT_MS = 30_000;
+/** Copies of all of them, once the recordings are there. */
+const COPY_TIMEOUT_MS = 30_000;
 const POLL_MS = 500;
+
+const copiesSchema = z.object({ copies: z.array(recordingCopySchema) });
 
 const pageSchema = z.object({ items: z.array(indexedRecordingSchema), nextCursor: z.string().optional() });
 type FoundRecording = z.infer<typeof pageSchema>['items'][number];
@@ -23,6 +27,8 @@ export interface VerifiedCall {
   recording?: FoundRecording;
   /** Tones measured, for the table: `1000 Hz | 1300 Hz`. */
   audio: string;
+  /** Regions that hold a verified copy; empty where copies were not asked for. */
+  copies: string[];
   problems: string[];
 }
 
@@ -34,6 +40,8 @@ export interface VerifyOptions {
   signal: AbortSignal;
   /** Looks also for the recordings of calls that went wrong once a recorder had taken them. */
   awaitsAll?: boolean;
+  /** Regions that must get a copy of what a region records, as `copyTargets` has them; copies are not looked at when absent. */
+  targetsOf?: (homeRegion: string) => string[];
 }
 
 /**
@@ -43,16 +51,44 @@ export interface VerifyOptions {
 export async function verifyCalls(
   api: ApiClientOptions,
   calls: CallResult[],
-  { since, streams, signal, awaitsAll = false }: VerifyOptions,
+  { since, streams, signal, awaitsAll = false, targetsOf }: VerifyOptions,
 ): Promise<VerifiedCall[]> {
   const awaited = calls
     .filter((call) => wentWell(call) || (awaitsAll && call.recorder))
     .map(({ sipCallId }) => sipCallId);
   const found = await findRecordings(api, awaited, since, signal);
   const verified: VerifiedCall[] = [];
-  for (const call of calls)
-    verified.push(await verifyCall(api, call, found.get(call.sipCallId) ?? [], streams));
+  const deadline = Date.now() + COPY_TIMEOUT_MS;
+  for (const call of calls) {
+    const one = await verifyCall(api, call, found.get(call.sipCallId) ?? [], streams);
+    verified.push(targetsOf ? await withCopies(api, one, targetsOf, deadline, signal) : one);
+  }
   return verified;
+}
+
+/** Waits for the verified copies of a recording, one in every region that must have one. */
+async function withCopies(
+  api: ApiClientOptions,
+  verified: VerifiedCall,
+  targetsOf: (homeRegion: string) => string[],
+  deadline: number,
+  signal: AbortSignal,
+): Promise<VerifiedCall> {
+  const { recording } = verified;
+  if (!recording) return verified;
+  const due = [recording.homeRegion, ...targetsOf(recording.homeRegion)];
+  for (;;) {
+    signal.throwIfAborted();
+    const { copies } = copiesSchema.parse(await apiGet(api, `/recordings/${recording.recordingId}`));
+    const there = copies.filter(({ state }) => state === 'verified').map(({ region }) => region);
+    const missing = due.filter((region) => !there.includes(region));
+    const problems =
+      missing.length > 0
+        ? [...verified.problems, `no verified copy in ${missing.join(', ')}`]
+        : verified.problems;
+    if (missing.length === 0 || Date.now() > deadline) return { ...verified, copies: there, problems };
+    await pause(POLL_MS, signal);
+  }
 }
 
 const wentWell = ({ outcome }: CallResult): boolean => outcome === 'recorded';
@@ -94,7 +130,7 @@ async function verifyCall(
 ): Promise<VerifiedCall> {
   const problems: string[] = [];
   const reason = call.reason ?? 'no reason given';
-  if (!call.recorder) return { call, audio: '-', problems: [`no recorder took it: ${reason}`] };
+  if (!call.recorder) return { call, audio: '-', copies: [], problems: [`no recorder took it: ${reason}`] };
   if (!wentWell(call)) problems.push(`${call.outcome}: ${reason}`);
   // One that answered too late, when the call had gone elsewhere, has a recording of nothing.
   const byTaker = recordings.filter(({ slot }) => slot === slotOf(call));
@@ -103,6 +139,7 @@ async function verifyCall(
     return {
       call,
       audio: '-',
+      copies: [],
       problems: [
         ...problems,
         wentWell(call)
@@ -115,7 +152,7 @@ async function verifyCall(
     problems.push(`status ${recording.status}: ${recording.statusReasons.join('; ')}`);
   problems.push(...factProblems(call, recording));
   const { audio, problems: audioProblems } = await verifyAudio(api, call, recording, streams);
-  return { call, recording, audio, problems: [...problems, ...audioProblems] };
+  return { call, recording, audio, copies: [], problems: [...problems, ...audioProblems] };
 }
 
 /** The slot that took it. */

@@ -2,9 +2,16 @@
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch';
 import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { SQSHandler, SQSRecord } from 'aws-lambda';
+import { z } from 'zod';
 import { InvalidManifestError } from '../../core/manifest.ts';
-import { documentClient, s3Client } from '../shared/aws-clients.ts';
-import { INDEX_TABLE, requireEnvironment } from '../shared/environment.ts';
+import { documentClient, s3Client, sqsClient } from '../shared/aws-clients.ts';
+import {
+  COPY_QUEUE,
+  COPY_TARGETS,
+  INDEX_TABLE,
+  requireEnvironment,
+  requireJson,
+} from '../shared/environment.ts';
 import { createLogger, createMetrics } from '../shared/observability.ts';
 import { METRICS, SERVICE_NAME } from './constants.ts';
 import { indexManifest } from './index-recording.ts';
@@ -17,6 +24,13 @@ const dependencies = {
   s3: s3Client(),
   table: documentClient(),
   tableName: requireEnvironment(INDEX_TABLE),
+  // Both or none: a region from which nothing is copied has no copy queue.
+  ...((process.env[COPY_QUEUE] || process.env[COPY_TARGETS]) && {
+    copies: {
+      queue: { sqs: sqsClient(), queueUrl: requireEnvironment(COPY_QUEUE) },
+      targets: requireJson(COPY_TARGETS, z.array(z.string())),
+    },
+  }),
 };
 
 async function indexMessage({ messageId, body }: SQSRecord): Promise<void> {

@@ -1,16 +1,19 @@
-/** A manifest in S3 becomes items in the index. */
+/** A manifest in S3 becomes items in the index, and jobs for its copies. */
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { GetObjectCommand, NoSuchKey, type S3Client } from '@aws-sdk/client-s3';
 import { type DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { homeCopyItem, recordingItem } from '../../core/index-items.ts';
 import { manifestKey, parseManifestKey } from '../../core/keys.ts';
 import { InvalidManifestError, parseManifest } from '../../core/manifest.ts';
+import { sendCopyJobs, type WorkQueue } from '../shared/work-queue.ts';
 import type { S3Object } from './s3-events.ts';
 
 export interface IndexDependencies {
   s3: S3Client;
   table: DynamoDBDocumentClient;
   tableName: string;
+  /** Where copies are asked for; absent if nothing is copied from this region. */
+  copies?: { queue: WorkQueue; targets: string[] };
 }
 
 /** What became of one object. `foreign`: not a manifest; `gone`: deleted since the event. */
@@ -22,7 +25,7 @@ export type IndexOutcome = 'indexed' | 'alreadyIndexed' | 'foreign' | 'gone';
  * @throws InvalidManifestError if the manifest cannot be read by this version, or contradicts its key
  */
 export async function indexManifest(
-  { s3, table, tableName }: IndexDependencies,
+  { s3, table, tableName, copies }: IndexDependencies,
   { bucket, key }: S3Object,
 ): Promise<IndexOutcome> {
   if (!parseManifestKey(key)) return 'foreign';
@@ -36,7 +39,14 @@ export async function indexManifest(
   const put = (item: { revision: number }) => putIfNewer({ table, tableName }, item);
   // The copy first: a recording that is found must have at least one place to be played from.
   await put(homeCopyItem(manifest, bucket));
-  return (await put(recordingItem(manifest))) ? 'indexed' : 'alreadyIndexed';
+  const outcome = (await put(recordingItem(manifest))) ? 'indexed' : 'alreadyIndexed';
+  // Also when it was indexed before: the try that did so may have failed here.
+  if (copies)
+    await sendCopyJobs(
+      copies.queue,
+      copies.targets.map((target) => ({ key, target })),
+    );
+  return outcome;
 }
 
 /** Writes an item unless it is there in the same or a higher revision. @returns whether it was written */

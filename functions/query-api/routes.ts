@@ -3,7 +3,7 @@ import { Router } from '@aws-lambda-powertools/event-handler/http';
 import type { Logger } from '@aws-lambda-powertools/logger';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { encodeCursor, InvalidCursorError } from './cursor.ts';
-import { playbackAddress } from './playback.ts';
+import { NoCopyAnswersError, playbackAddress } from './playback.ts';
 import { problem } from './problems.ts';
 import { InvalidQueryError, readTimeQuery } from './requests.ts';
 import { findCopies, findRecording, type IndexTable, searchByTime } from './search.ts';
@@ -12,7 +12,7 @@ export interface ApiDependencies {
   index: IndexTable;
   /** S3 client for the buckets of a region. */
   s3For: (region: string) => S3Client;
-  /** This function's region: its copy is preferred. */
+  /** This function's region: its copy is the nearest. */
   region: string;
   logger: Logger;
 }
@@ -36,8 +36,7 @@ export function createRouter({ index, s3For, region, logger }: ApiDependencies):
     const id = params.id as string;
     const [recording, copies] = await Promise.all([findRecording(index, id), findCopies(index, id)]);
     if (!recording) return noRecording(id);
-    const copy = copies.find((candidate) => candidate.region === region) ?? copies[0];
-    const address = copy && (await playbackAddress(s3For, recording, copy, new Date()));
+    const address = await playbackAddress({ s3For, region }, recording, copies, new Date());
     if (address) return { ...address };
     return problem(
       404,
@@ -48,6 +47,10 @@ export function createRouter({ index, s3For, region, logger }: ApiDependencies):
 
   const badRequest = async (error: Error) => problem(400, 'Bad request', error.message);
   app.errorHandler([InvalidQueryError, InvalidCursorError], badRequest);
+  app.errorHandler(NoCopyAnswersError, async (error) => {
+    logger.error('no copy can be played', { error });
+    return problem(503, 'No copy answers', `${error.message}: try again`, { 'retry-after': '10' });
+  });
   // The router takes a method without a route for not found; every resource here is for reading only.
   app.notFound(async (_, { req }) =>
     req.method === 'GET'

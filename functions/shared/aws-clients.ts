@@ -2,6 +2,7 @@
 import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
+import { SQSClient } from '@aws-sdk/client-sqs';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 
 /** A client of the table in this function's region. */
@@ -22,6 +23,14 @@ export const IMPATIENT = {
 /** Route 53 is one service for all regions: the SDK knows its address. */
 export const route53Client = (): Route53Client => new Route53Client(IMPATIENT);
 
+export const sqsClient = (): SQSClient => new SQSClient({});
+
+/**
+ * A connection that carries nothing for so long is given up. S3 sends spaces while it copies, so that a copy may take as
+ * long as it likes (CopyObject, "Response and special errors").
+ */
+const S3_CONNECTIONS = { connectionTimeout: 3_000, socketTimeout: 60_000 };
+
 const s3Clients = new Map<string | undefined, S3Client>();
 
 /**
@@ -35,6 +44,7 @@ export function s3Client(region?: string): S3Client {
   const client = new S3Client({
     ...(region && { region }),
     forcePathStyle: Boolean(process.env.AWS_ENDPOINT_URL),
+    requestHandler: S3_CONNECTIONS,
   });
   s3Clients.set(region, client);
   return client;

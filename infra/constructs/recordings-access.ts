@@ -1,4 +1,4 @@
-/** Reading recordings in any region's bucket, by name alone: regions hold no references to each other. */
+/** Reading and copying recordings in any region's bucket, by name alone: regions hold no references to each other. */
 import { Stack } from 'aws-cdk-lib';
 import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
@@ -31,6 +31,52 @@ export function grantReadRecordings(
       actions: ['kms:Decrypt'],
       resources: regions.map((region) => `arn:${partition}:kms:${region}:${deployment.account}:key/*`),
       conditions: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': recordingsKeyAlias(deployment) } },
+    }),
+  );
+}
+
+/** ARN of the alias of a region's key for recordings, which stands for the key itself. */
+export const recordingsKeyAliasArn = (scope: Construct, deployment: Deployment, region: string): string =>
+  `arn:${Stack.of(scope).partition}:kms:${region}:${deployment.account}:${recordingsKeyAlias(deployment)}`;
+
+/** Lets `grantee` write copies below `keyPattern` into the buckets of `regions`; delete nothing. */
+export function grantWriteCopies(
+  scope: Construct,
+  grantee: IGrantable,
+  deployment: Deployment,
+  regions: string[],
+  keyPattern: string,
+): void {
+  const { partition } = Stack.of(scope);
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ['s3:PutObject', 's3:AbortMultipartUpload'],
+      resources: regions.map(
+        (region) => `arn:${partition}:s3:::${recordingsBucketName(deployment, region)}/${keyPattern}`,
+      ),
+    }),
+  );
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ['kms:GenerateDataKey'],
+      resources: regions.map((region) => `arn:${partition}:kms:${region}:${deployment.account}:key/*`),
+      conditions: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': recordingsKeyAlias(deployment) } },
+    }),
+  );
+}
+
+/** Lets `grantee` learn that an object is missing: to others, S3 answers 403, as if it were forbidden. */
+export function grantTellMissing(
+  scope: Construct,
+  grantee: IGrantable,
+  deployment: Deployment,
+  regions: string[],
+): void {
+  const { partition } = Stack.of(scope);
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ['s3:ListBucket'],
+      resources: regions.map((region) => `arn:${partition}:s3:::${recordingsBucketName(deployment, region)}`),
     }),
   );
 }

@@ -11,14 +11,16 @@ import {
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import type { Construct } from 'constructs';
+import { copyTargets } from '../../core/copy-jobs.ts';
 import type { Deployment } from '../../core/deployment.ts';
 import { BY_TIME_INDEX } from '../../core/index-items.ts';
 import { regionPrefix } from '../../core/keys.ts';
-import { indexHomeRegion, indexTableName, recordingsBucketName } from '../../core/names.ts';
+import { indexHomeRegion, indexTableName } from '../../core/names.ts';
 import { SERVICE_NAME } from '../../functions/index-recording/constants.ts';
-import { INDEX_TABLE } from '../../functions/shared/environment.ts';
+import { COPY_QUEUE, COPY_TARGETS, INDEX_TABLE } from '../../functions/shared/environment.ts';
 import { NodeFunction } from '../constructs/node-function.ts';
-import { grantReadRecordings } from '../constructs/recordings-access.ts';
+import { grantSend } from '../constructs/queue-access.ts';
+import { grantReadRecordings, grantTellMissing } from '../constructs/recordings-access.ts';
 import { INDEX_TIMEOUT, type StorageStack } from './storage-stack.ts';
 
 export interface IndexStackProps extends StackProps {
@@ -35,21 +37,22 @@ export class IndexStack extends Stack {
 
     const indexRecording = new NodeFunction(this, SERVICE_NAME, {
       name: SERVICE_NAME,
-      environment: { [INDEX_TABLE]: this.table.tableName },
+      environment: {
+        [INDEX_TABLE]: this.table.tableName,
+        ...(storage.copyJobs && {
+          [COPY_QUEUE]: storage.copyJobs.queueUrl,
+          [COPY_TARGETS]: JSON.stringify(copyTargets(deployment, this.region)),
+        }),
+      },
       timeout: INDEX_TIMEOUT,
       memorySize: 512,
     });
     grantReadRecordings(this, indexRecording, deployment, [this.region], `${regionPrefix(this.region)}*`);
-    // To those who may not list a bucket, S3 answers 403 for an object that is gone, as if it were forbidden.
-    indexRecording.addToRolePolicy(
-      new PolicyStatement({
-        actions: ['s3:ListBucket'],
-        resources: [`arn:${this.partition}:s3:::${recordingsBucketName(deployment, this.region)}`],
-      }),
-    );
+    grantTellMissing(this, indexRecording, deployment, [this.region]);
     indexRecording.addToRolePolicy(
       new PolicyStatement({ actions: ['dynamodb:PutItem'], resources: [this.table.tableArn] }),
     );
+    if (storage.copyJobs) grantSend(indexRecording, storage.copyJobs);
     indexRecording.addEventSource(
       new SqsEventSource(storage.manifestEvents, { batchSize: 10, reportBatchItemFailures: true }),
     );

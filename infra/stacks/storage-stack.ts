@@ -1,4 +1,4 @@
-/** Where a region's recordings lie: bucket, key, and the queue that tells of every new manifest. */
+/** Where a region's recordings lie: bucket, key, and the queues of what is to be done with them. */
 import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
@@ -11,6 +11,7 @@ import {
 } from 'aws-cdk-lib/aws-s3';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct, IDependable } from 'constructs';
+import { copyTargets } from '../../core/copy-jobs.ts';
 import type { Deployment } from '../../core/deployment.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { MANIFEST_FILE } from '../../core/manifest.ts';
@@ -23,11 +24,15 @@ export interface StorageStackProps extends StackProps {
 
 /** Lambda's timeout for one batch; SQS wants a visibility timeout of at least six times that. */
 export const INDEX_TIMEOUT = Duration.seconds(30);
+/** Lambda's longest: an object of many gigabytes is copied by parts, and read once. */
+export const COPY_TIMEOUT = Duration.minutes(15);
 
 export class StorageStack extends Stack {
   readonly bucket: Bucket;
   /** One message per manifest that a recorder of this region wrote. */
   readonly manifestEvents: Queue;
+  /** One message per copy that is to be made of a recording of this region; absent if nothing is copied from it. */
+  readonly copyJobs: Queue | undefined;
 
   constructor(scope: Construct, id: string, { deployment, ...props }: StorageStackProps) {
     super(scope, id, props);
@@ -59,22 +64,30 @@ export class StorageStack extends Stack {
       removalPolicy: RemovalPolicy.RETAIN,
     });
 
-    this.manifestEvents = new Queue(this, 'manifest-events', {
+    this.manifestEvents = this.workQueue('manifest-events', INDEX_TIMEOUT, 5);
+    // The waits between eight tries add up to half an hour (functions/replicate-recording/retry-later.ts).
+    if (copyTargets(deployment, this.region).length > 0)
+      this.copyJobs = this.workQueue('copy-jobs', COPY_TIMEOUT, 8);
+    this.notifyOfManifests(bucketName);
+    new CfnOutput(this, 'BucketName', { value: bucketName });
+  }
+
+  /** A queue before a function, with one for what the function could not do in so many tries. */
+  private workQueue(id: string, functionTimeout: Duration, maxReceiveCount: number): Queue {
+    return new Queue(this, id, {
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
-      visibilityTimeout: Duration.seconds(6 * INDEX_TIMEOUT.toSeconds()),
+      visibilityTimeout: Duration.seconds(6 * functionTimeout.toSeconds()),
       deadLetterQueue: {
-        maxReceiveCount: 5,
-        queue: new Queue(this, 'manifest-events-dead', {
+        maxReceiveCount,
+        queue: new Queue(this, `${id}-dead`, {
           encryption: QueueEncryption.SQS_MANAGED,
           enforceSSL: true,
           retentionPeriod: Duration.days(14),
         }),
       },
     });
-    this.notifyOfManifests(bucketName);
-    new CfnOutput(this, 'BucketName', { value: bucketName });
   }
 
   /**

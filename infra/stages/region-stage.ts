@@ -5,6 +5,7 @@ import type { Deployment, DeploymentRegion } from '../../core/deployment.ts';
 import { ApiStack } from '../stacks/api-stack.ts';
 import { DnsStack } from '../stacks/dns-stack.ts';
 import { IndexStack } from '../stacks/index-stack.ts';
+import { ReplicationStack } from '../stacks/replication-stack.ts';
 import { SteeringStack } from '../stacks/steering-stack.ts';
 import { StorageStack } from '../stacks/storage-stack.ts';
 
@@ -19,6 +20,14 @@ export class RegionStage extends Stage {
     const props = (stack: string) => ({ stackName: `${deployment.name}-${stack}`, deployment });
     const storage = new StorageStack(this, 'storage', props('storage'));
     const index = new IndexStack(this, 'index', { ...props('index'), storage });
+    const { copyJobs, manifestEvents } = storage;
+    if (copyJobs)
+      new ReplicationStack(this, 'replication', {
+        ...props('replication'),
+        copyJobs,
+        manifestEvents,
+        table: index.table,
+      });
     new ApiStack(this, 'api', { ...props('api'), table: index.table });
     new SteeringStack(this, 'steering', props('steering'));
     new DnsStack(this, 'dns', props('dns'));

@@ -8,6 +8,7 @@ import {
   recordingItem,
   recordingKey,
   recordingPartition,
+  replicaCopyItem,
   TIME_SHARDS,
 } from '../../core/index-items.ts';
 import { seededRandom } from '../fixtures/mutate.ts';
@@ -101,11 +102,35 @@ describe('homeCopyItem', () => {
       prefix: `rec/us-east-1/2026/11/23/${manifest.recordingId}/`,
       bytes: 960_058 + 2048,
       role: 'home',
+      state: 'verified',
     });
     expect(recordingCopySchema.safeParse(item).success).toBe(true);
     expect(item.pk).toBe(recordingKey(manifest.recordingId).pk);
     expect(isCopyKey(item)).toBe(true);
     expect(isCopyKey(recordingKey(manifest.recordingId))).toBe(false);
+  });
+});
+
+describe('replicaCopyItem', () => {
+  it('lies beside the others, under the prefix that the home region gave', () => {
+    const manifest = makeManifest();
+    const verified = { verifiedAt: '2026-11-23T10:01:07.000Z', manifestSha256: 'c'.repeat(64) };
+    const item = replicaCopyItem(manifest, { region: 'us-west-2', bucket: 'west', ...verified });
+    expect(item).toEqual({
+      ...homeCopyItem(manifest, 'west'),
+      sk: 'COPY#us-west-2',
+      region: 'us-west-2',
+      role: 'replica',
+      ...verified,
+    });
+    expect(recordingCopySchema.safeParse(item).success).toBe(true);
+  });
+});
+
+describe('recordingCopySchema', () => {
+  it('reads an item from before copies had a state', () => {
+    const { state: _, ...old } = homeCopyItem(makeManifest(), 'bucket');
+    expect(recordingCopySchema.parse(old).state).toBe('verified');
   });
 });
 

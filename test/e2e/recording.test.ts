@@ -1,6 +1,9 @@
 /** Calls in, recordings out: SIPp and the simulator, both transports, every shape, both regions. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DeleteObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import type { RecordingCopy } from '../../core/index-items.ts';
+import { recordingsBucketName } from '../../core/names.ts';
 import { apiGet } from '../../local/api-client.ts';
 import { checkRecording, type ExpectedTone } from '../../local/audio-check/check.ts';
 import { readWav } from '../../local/audio-check/wav.ts';
@@ -39,6 +42,14 @@ const findRecording = (region: string, wanted: string): Promise<Found> =>
     const { items } = (await apiGet(test.api(region), '/recordings', { limit: '100' })) as { items: Found[] };
     return items.find(({ sipCallId }) => sipCallId === wanted);
   });
+
+/** Regions that hold a verified copy of a recording, as a region's index knows it. */
+async function copiesOf(region: string, recordingId: string): Promise<RecordingCopy[]> {
+  const { copies } = (await apiGet(test.api(region), `/recordings/${recordingId}`)) as {
+    copies: RecordingCopy[];
+  };
+  return copies.filter(({ state }) => state === 'verified');
+}
 
 async function audioProblems(
   region: string,
@@ -99,6 +110,34 @@ describe('SIPp', () => {
         const toleranceMs = tones.length > 1 ? 1_000 : 60;
         expect(await audioProblems(region, recording.recordingId, tones, toleranceMs)).toEqual([]);
       }
+    },
+    CALLS_TIMEOUT_MS,
+  );
+
+  it.each(CALLS)(
+    '$scenario over $transport has a verified copy in the other region, and plays from there',
+    async ({ sipCallId, tones }) => {
+      const { homeRegion, recordingId } = await findRecording('us-east-1', sipCallId);
+      const other = REGIONS.find((region) => region !== homeRegion) as string;
+      const copy = await eventually(`the copy of ${recordingId} in ${other}`, async () =>
+        (await copiesOf(other, recordingId)).find(({ role }) => role === 'replica'),
+      );
+      expect(copy).toMatchObject({
+        region: other,
+        bucket: recordingsBucketName(test.cloud.deployment, other),
+      });
+      // The original is gone; whoever asks in either region hears the copy.
+      const s3 = new S3Client({
+        region: homeRegion,
+        endpoint: test.cloud.endpoint,
+        credentials: test.cloud.credentials,
+        forcePathStyle: true,
+      });
+      const Bucket = recordingsBucketName(test.cloud.deployment, homeRegion);
+      await s3.send(new DeleteObjectCommand({ Bucket, Key: `${copy.prefix}audio.wav` }));
+      s3.destroy();
+      const toleranceMs = tones.length > 1 ? 1_000 : 60;
+      expect(await audioProblems(other, recordingId, tones, toleranceMs)).toEqual([]);
     },
     CALLS_TIMEOUT_MS,
   );

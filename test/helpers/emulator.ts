@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { SQSClient } from '@aws-sdk/client-sqs';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { BY_TIME_INDEX } from '../../core/index-items.ts';
 import { manifestKey } from '../../core/keys.ts';
@@ -32,6 +33,7 @@ export interface TestEmulator {
   dynamo: (region: string) => DynamoDBClient;
   /** As the functions use it. */
   documents: (region: string) => DynamoDBDocumentClient;
+  sqs: (region: string) => SQSClient;
   stop: () => Promise<void>;
 }
 
@@ -56,6 +58,7 @@ export async function startTestEmulator(): Promise<TestEmulator> {
     dynamo,
     documents: (region) =>
       DynamoDBDocumentClient.from(dynamo(region), { marshallOptions: { removeUndefinedValues: true } }),
+    sqs: (region) => keep(new SQSClient({ endpoint, credentials: CREDENTIALS, region })),
     stop: async () => {
       for (const client of open) client.destroy();
       await child.stop();

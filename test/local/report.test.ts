@@ -8,13 +8,25 @@ describe('the table of calls', () => {
     });
     const incoming = makeResult({ callNumber: 10, direction: 'incoming' });
     const table = reportTable([
-      { call: makeResult(), recording, audio: '440 Hz | 1805 Hz', problems: [] },
-      { call: incoming, recording, audio: '440 Hz | 1805 Hz', problems: [] },
+      {
+        call: makeResult(),
+        recording,
+        audio: '440 Hz | 1805 Hz',
+        copies: ['us-east-1', 'us-west-2'],
+        problems: [],
+      },
+      {
+        call: incoming,
+        recording,
+        audio: '440 Hz | 1805 Hz',
+        copies: ['us-east-1', 'us-west-2'],
+        problems: [],
+      },
     ]);
     expect(table.split('\n')).toEqual([
-      '  call  recorder  region     parties                       direction  duration  status    audio',
-      '  1     use1-1    us-east-1  +12145550101 -> +12145550102  outgoing   5.00 s    complete  440 Hz | 1805 Hz ok',
-      '  10    use1-1    us-east-1  +12145550101 <- +12145550102  incoming   5.00 s    complete  440 Hz | 1805 Hz ok',
+      '  call  recorder  region     parties                       direction  duration  status    copies                audio',
+      '  1     use1-1    us-east-1  +12145550101 -> +12145550102  outgoing   5.00 s    complete  us-east-1, us-west-2  440 Hz | 1805 Hz ok',
+      '  10    use1-1    us-east-1  +12145550101 <- +12145550102  incoming   5.00 s    complete  us-east-1, us-west-2  440 Hz | 1805 Hz ok',
     ]);
   });
 
@@ -22,12 +34,12 @@ describe('the table of calls', () => {
     const untaken = makeResult({ callNumber: 2, outcome: 'failed' });
     delete untaken.recorder;
     const table = reportTable([
-      { call: makeResult(), audio: '-', problems: ['not found', 'and more'] },
-      { call: untaken, audio: '-', problems: ['no recorder took it: silence'] },
+      { call: makeResult(), audio: '-', copies: [], problems: ['not found', 'and more'] },
+      { call: untaken, audio: '-', copies: [], problems: ['no recorder took it: silence'] },
     ]);
     expect(table.split('\n').slice(1)).toEqual([
-      '  1     use1-1    -       +12145550101 -> +12145550102  outgoing   -         not found     - WRONG',
-      '  2     -         -       +12145550101 -> +12145550102  outgoing   -         not recorded  - WRONG',
+      '  1     use1-1    -       +12145550101 -> +12145550102  outgoing   -         not found     -       - WRONG',
+      '  2     -         -       +12145550101 -> +12145550102  outgoing   -         not recorded  -       - WRONG',
       '',
       '  call 1: not found',
       '  call 1: and more',

@@ -1,6 +1,7 @@
-import type { IndexedRecording } from '../../core/index-items.ts';
+import { homeCopyItem, type IndexedRecording } from '../../core/index-items.ts';
 import type { CallResult } from '../../local/broadworks/simulator.ts';
 import { type VerifiedCall, verifyCalls } from '../../local/verify.ts';
+import { makeManifest } from '../helpers/manifest.ts';
 import { pcmWav, tone } from './audio-check/make-wav.ts';
 import { AUDIO, makeRecording, makeResult, sha256 } from './make-call.ts';
 import { startTestApi, type TestApi } from './test-api.ts';
@@ -16,10 +17,12 @@ interface Setup {
   sha256?: string;
   audioStatus?: number;
   signal?: AbortSignal;
+  /** Regions with a verified copy at each question; the last for ever. Copies are not asked for when absent. */
+  copies?: string[][];
 }
 
 async function verify(setup: Setup = {}): Promise<VerifiedCall[]> {
-  const { calls = [makeResult()], recordings = [[makeRecording()]], audio = AUDIO } = setup;
+  const { calls = [makeResult()], recordings = [[makeRecording()]], audio = AUDIO, copies = [] } = setup;
   api = await startTestApi((url, origin) => {
     if (url.pathname === '/audio.wav') return { status: setup.audioStatus ?? 200, body: audio };
     if (url.pathname.endsWith('/audio'))
@@ -31,11 +34,22 @@ async function verify(setup: Setup = {}): Promise<VerifiedCall[]> {
           region: 'us-east-1',
         },
       };
+    if (/\/recordings\/\w+$/.test(url.pathname)) {
+      const regions = (copies.length > 1 ? copies.shift() : copies[0]) ?? [];
+      const home = homeCopyItem(makeManifest(), 'bucket');
+      return { body: { copies: regions.map((region) => ({ ...home, region })) } };
+    }
     const items = recordings.length > 1 ? recordings.shift() : recordings[0];
     return { body: { items } };
   });
   const { signal = new AbortController().signal } = setup;
-  return verifyCalls(api.options, calls, { since: new Date(0), streams: 'dual', signal });
+  const targetsOf = setup.copies && ((home: string) => (home === 'us-east-1' ? ['us-west-2'] : []));
+  return verifyCalls(api.options, calls, {
+    since: new Date(0),
+    streams: 'dual',
+    signal,
+    ...(targetsOf && { targetsOf }),
+  });
 }
 
 const problemsOf = async (setup: Setup) => (await verify(setup)).map(({ problems }) => problems);
@@ -50,6 +64,19 @@ describe('verifyCalls', () => {
   it('waits until the recording is in the index', async () => {
     expect(await problemsOf({ recordings: [[], [], [makeRecording()]] })).toEqual([[]]);
     expect(api?.requests.filter(({ url }) => url?.includes('/recordings?'))).toHaveLength(3);
+  });
+
+  it('waits until every region that must have one has a verified copy', async () => {
+    const both = ['us-east-1', 'us-west-2'];
+    const [verified] = await verify({ copies: [['us-east-1'], ['us-east-1'], both] });
+    expect(verified).toMatchObject({ problems: [], copies: both });
+    expect(api?.requests.filter(({ url }) => /\/recordings\/\w+$/.test(url ?? ''))).toHaveLength(3);
+  });
+
+  it('does not ask for copies of what was not recorded', async () => {
+    const calls = [makeResult({ outcome: 'failed', reason: 'BYE: 481' })];
+    expect(await verify({ calls, recordings: [[]], copies: [[]] })).toMatchObject([{ copies: [] }]);
+    expect(api?.requests.filter(({ url }) => /\/recordings\/\w+$/.test(url ?? ''))).toEqual([]);
   });
 
   it.each<[string, Setup, RegExp[]]>([

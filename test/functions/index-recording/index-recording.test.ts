@@ -4,6 +4,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { CreateQueueCommand, ReceiveMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { type DynamoDBDocumentClient, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { homeCopyItem, recordingItem, recordingPartition, type TableKey } from '../../../core/index-items.ts';
 import { InvalidManifestError } from '../../../core/manifest.ts';
@@ -136,5 +137,50 @@ describe('indexManifest', () => {
     await expect(
       indexManifest({ s3, table, tableName: TABLE }, { ...object, bucket: 'no-bucket' }),
     ).rejects.toMatchObject({ name: 'NoSuchBucket' });
+  });
+});
+
+describe('copy jobs', () => {
+  const receive = async (sqs: SQSClient, QueueUrl: string | undefined) => {
+    const { Messages = [] } = await sqs.send(
+      new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 600 }),
+    );
+    return Messages.map(({ Body = '' }) => JSON.parse(Body));
+  };
+
+  it('are sent for every target, again when the event comes again, and not for what is not indexed', async () => {
+    const sqs = emulator.sqs(REGION);
+    const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'jobs' }));
+    const targets = Array.from({ length: 11 }, (_, index) => `eu-west-${index}`); // more than SQS takes at once
+    const copies = { queue: { sqs, queueUrl: QueueUrl as string }, targets };
+    const index = (key: string) =>
+      indexManifest({ s3, table, tableName: TABLE, copies }, { bucket: BUCKET, key });
+    const manifest = makeManifest();
+    const key = await putManifest(s3, BUCKET, manifest);
+    for (const outcome of ['indexed', 'alreadyIndexed']) {
+      expect(await index(key)).toBe(outcome);
+      const jobs = [...(await receive(sqs, QueueUrl)), ...(await receive(sqs, QueueUrl))];
+      expect(jobs).toHaveLength(targets.length);
+      expect(jobs).toEqual(expect.arrayContaining(targets.map((target) => ({ key, target }))));
+    }
+    await s3.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: key }));
+    expect(await index(key)).toBe('gone');
+    expect(await index('rec/other')).toBe('foreign');
+    expect(await receive(sqs, QueueUrl)).toEqual([]);
+  });
+
+  it('that cannot be sent leave the recording indexed, and the event is tried again', async () => {
+    const sqs = emulator.sqs(REGION);
+    const copies = {
+      queue: { sqs, queueUrl: `${emulator.endpoint}/000000000000/none` },
+      targets: ['us-west-2'],
+    };
+    const manifest = makeManifest();
+    const key = await putManifest(s3, BUCKET, manifest);
+    const dependencies = { s3, table, tableName: TABLE, copies };
+    await expect(indexManifest(dependencies, { bucket: BUCKET, key })).rejects.toMatchObject({
+      name: expect.stringContaining('QueueDoesNotExist'),
+    });
+    expect(await itemsOf(manifest.recordingId)).toHaveLength(2);
   });
 });

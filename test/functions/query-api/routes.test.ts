@@ -5,7 +5,7 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { BatchWriteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda';
-import { homeCopyItem, recordingItem } from '../../../core/index-items.ts';
+import { homeCopyItem, recordingItem, replicaCopyItem } from '../../../core/index-items.ts';
 import { fileKey } from '../../../core/keys.ts';
 import type { Manifest } from '../../../core/manifest.ts';
 import { AUDIO_URL_TTL_SECONDS, ROUTES } from '../../../functions/query-api/constants.ts';
@@ -215,16 +215,45 @@ describe('GET /recordings/{id}/audio', () => {
     expect(Buffer.from(await part.arrayBuffer()).equals(AUDIO.subarray(1000, 2000))).toBe(true);
   });
 
-  it('prefers the copy of its own region, and takes another if it has none', async () => {
-    const regionOf = async (region: string) =>
-      (await request(`/recordings/${recordingId}/audio`, {}, { region })).body.region;
+  it('leads to the copy of its own region, and to the next where that one fails', async () => {
+    const regionOf = async (region: string) => {
+      const { body } = await request(`/recordings/${recordingId}/audio`, {}, { region });
+      return body.region;
+    };
     expect(await regionOf(OTHER_REGION)).toBe(REGION);
-    const copy = { ...homeCopyItem(recordings[0], bucketIn(OTHER_REGION)), sk: `COPY#${OTHER_REGION}` };
-    const Item = { ...copy, region: OTHER_REGION, role: 'replica' };
-    await emulator.documents(REGION).send(new PutCommand({ TableName: TABLE, Item }));
+    const verified = { verifiedAt: '2026-11-23T10:05:00.000Z', manifestSha256: 'c'.repeat(64) };
+    const place = { region: OTHER_REGION, bucket: bucketIn(OTHER_REGION) };
+    const Item = replicaCopyItem(recordings[0], { ...place, ...verified });
+    const put = (state: string) =>
+      emulator.documents(REGION).send(new PutCommand({ TableName: TABLE, Item: { ...Item, state } }));
+    await put('verified');
+    expect(await regionOf(OTHER_REGION)).toBe(REGION); // its file is missing
+    const Key = `${Item.prefix}audio.wav`;
+    const s3 = emulator.s3(OTHER_REGION);
+    await s3.send(new PutObjectCommand({ Bucket: place.bucket, Key, Body: AUDIO.subarray(1) }));
+    expect(await regionOf(OTHER_REGION)).toBe(REGION); // and now too short
+    await s3.send(new PutObjectCommand({ Bucket: place.bucket, Key, Body: AUDIO }));
     expect(await regionOf(OTHER_REGION)).toBe(OTHER_REGION);
     expect(await regionOf(REGION)).toBe(REGION);
     expect(await regionOf('eu-west-1')).toBe(REGION);
+    await put('damaged');
+    expect(await regionOf(OTHER_REGION)).toBe(REGION);
+
+    const { body } = await request(`/recordings/${recordingId}`);
+    expect(body.copies).toMatchObject([
+      { region: REGION, role: 'home', state: 'verified' },
+      { ...place, ...verified, role: 'replica', state: 'damaged' },
+    ]);
+  });
+
+  it('says what is wrong with each copy when none can be played', async () => {
+    const { recordingId: lost } = recordings[1] as Manifest; // indexed, and no file is there
+    expect(await request(`/recordings/${lost}/audio`)).toEqual(
+      problemOf(
+        503,
+        `no verified copy of recording ${lost} can be played: ${REGION}: S3 answers 404: try again`,
+      ),
+    );
   });
 
   it('says why there is nothing to hear', async () => {

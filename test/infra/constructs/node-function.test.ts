@@ -3,23 +3,39 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { FLEET_TABLE, INDEX_TABLE } from '../../../functions/shared/environment.ts';
-import { STEERED_NAMES, ZONE } from '../../../functions/steer-traffic/constants.ts';
 import {
-  type Resource,
-  resourcesOf,
-  STACKS,
-  type Synthesized,
-  synthesizeExample,
-  theResource,
-} from '../synth.ts';
+  COPY_QUEUE,
+  COPY_TARGETS,
+  FLEET_TABLE,
+  INDEX_TABLE,
+  MANIFEST_EVENTS,
+  RECORDING_PLACES,
+} from '../../../functions/shared/environment.ts';
+import { STEERED_NAMES, ZONE } from '../../../functions/steer-traffic/constants.ts';
+import { type Resource, resourcesOf, STACKS, type Synthesized, synthesizeExample } from '../synth.ts';
 
 const run = promisify(execFile);
 const MAX_BUNDLE_BYTES = 2 * 1024 * 1024;
 /** What each function's construct must set, with a value that it takes. */
 const VARIABLES: Record<string, Record<string, string>> = {
-  'index-recording': { [INDEX_TABLE]: 'index' },
+  'index-recording': {
+    [INDEX_TABLE]: 'index',
+    [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
+    [COPY_TARGETS]: '["us-west-2"]',
+  },
   'query-api': { [INDEX_TABLE]: 'index' },
+  'replicate-recording': {
+    [INDEX_TABLE]: 'index',
+    [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
+    [RECORDING_PLACES]: '{"us-east-1":{"bucket":"recordings","kmsKeyId":"key"}}',
+  },
+  'sweep-recordings': {
+    [INDEX_TABLE]: 'index',
+    [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
+    [RECORDING_PLACES]: '{"us-east-1":{"bucket":"recordings","kmsKeyId":"key"}}',
+    [COPY_TARGETS]: '["us-west-2"]',
+    [MANIFEST_EVENTS]: 'https://sqs.example.com/manifest-events',
+  },
   'steer-traffic': {
     [FLEET_TABLE]: 'fleet',
     [ZONE]: 'rec.example.com',
@@ -97,12 +113,10 @@ describe('every function', () => {
 
   it('keeps its log for three months', () => {
     for (const { template } of Object.values(synthesized.regions))
-      for (const stack of ['index', 'api', 'steering'] as const) {
-        const [, { Properties }] = theResource(template(stack), 'AWS::Lambda::Function');
-        const log = resourcesOf(template(stack), 'AWS::Logs::LogGroup')[
-          Properties.LoggingConfig.LogGroup.Ref
-        ];
-        expect(log?.Properties.RetentionInDays).toBe(90);
+      for (const stack of ['index', 'replication', 'api', 'steering'] as const) {
+        const logs = resourcesOf(template(stack), 'AWS::Logs::LogGroup');
+        for (const { Properties } of Object.values(resourcesOf(template(stack), 'AWS::Lambda::Function')))
+          expect(logs[Properties.LoggingConfig.LogGroup.Ref]?.Properties.RetentionInDays).toBe(90);
       }
   });
 

@@ -86,7 +86,7 @@ describe.each(['us-east-1', 'us-west-2'])('index-recording in %s', (region) => {
     const { StackName, Region, OutputName } = EventSourceArn['Fn::GetStackOutput'];
     expect([StackName, Region]).toEqual(['siprec-storage', region]);
     const [queueId] = Object.entries(resourcesOf(template(region, 'storage'), 'AWS::SQS::Queue')).find(
-      ([, { Properties }]) => Properties.RedrivePolicy,
+      ([id, { Properties }]) => id.startsWith('manifestevents') && Properties.RedrivePolicy,
     ) as [string, unknown];
     expect(template(region, 'storage').toJSON().Outputs[OutputName].Value).toEqual({
       'Fn::GetAtt': [queueId, 'Arn'],
@@ -103,6 +103,7 @@ describe.each(['us-east-1', 'us-west-2'])('index-recording in %s', (region) => {
       'kms:Decrypt',
       's3:ListBucket', // without it, S3 says 403 of an object that is gone
       'dynamodb:PutItem',
+      'sqs:SendMessage',
       'sqs:ChangeMessageVisibility,sqs:DeleteMessage,sqs:GetQueueAttributes,sqs:GetQueueUrl,sqs:ReceiveMessage',
     ]);
     expect(statements.slice(1, 4).map(({ Resource }: { Resource: unknown }) => Resource)).toEqual([

@@ -1,4 +1,4 @@
-import { INDEX_TIMEOUT } from '../../../infra/stacks/storage-stack.ts';
+import { COPY_TIMEOUT, INDEX_TIMEOUT } from '../../../infra/stacks/storage-stack.ts';
 import { type Resource, resourcesOf, type Synthesized, synthesizeExample, theResource } from '../synth.ts';
 
 let synthesized: Synthesized;
@@ -122,7 +122,7 @@ describe.each(['us-east-1', 'us-west-2'])('the storage stack of %s', (region) =>
 
   it('has queues that are encrypted, want TLS, and keep what failed for two weeks', () => {
     const queues = resourcesOf(storage(region), 'AWS::SQS::Queue');
-    expect(Object.keys(queues)).toHaveLength(2);
+    expect(Object.keys(queues)).toHaveLength(4);
     for (const [id, queue] of Object.entries(queues)) {
       expect(queue.Properties).toMatchObject({
         SqsManagedSseEnabled: true,
@@ -137,29 +137,37 @@ describe.each(['us-east-1', 'us-west-2'])('the storage stack of %s', (region) =>
         Resource: { 'Fn::GetAtt': [id, 'Arn'] },
       });
     }
-    const [, live] = liveQueue(region);
-    const [deadId] = theResource(storage(region), 'AWS::SQS::Queue', 'manifesteventsdead');
-    expect(live.Properties.RedrivePolicy).toEqual({
-      deadLetterTargetArn: { 'Fn::GetAtt': [deadId, 'Arn'] },
-      maxReceiveCount: 5,
-    });
+    for (const [name, maxReceiveCount] of [
+      ['manifestevents', 5],
+      ['copyjobs', 8],
+    ] as const) {
+      const [deadId] = theResource(storage(region), 'AWS::SQS::Queue', `${name}dead`);
+      expect(liveQueue(region, name)[1].Properties.RedrivePolicy).toEqual({
+        deadLetterTargetArn: { 'Fn::GetAtt': [deadId, 'Arn'] },
+        maxReceiveCount,
+      });
+    }
   });
 
-  it('hides a message for at least six times as long as the function may work on it', () => {
-    const [, index] = theResource(
-      (synthesized.regions[region] as Synthesized['regions'][string]).template('index'),
-      'AWS::Lambda::Function',
-    );
-    expect(index.Properties.Timeout).toBe(INDEX_TIMEOUT.toSeconds());
-    expect(liveQueue(region)[1].Properties.VisibilityTimeout).toBeGreaterThanOrEqual(
-      6 * index.Properties.Timeout,
-    );
-  });
+  it.each([
+    ['index', 'manifestevents', INDEX_TIMEOUT],
+    ['replication', 'copyjobs', COPY_TIMEOUT],
+  ] as const)(
+    'hides a message for at least six times as long as the function of the %s stack may work on it',
+    (stack, name, timeout) => {
+      const { template } = synthesized.regions[region] as Synthesized['regions'][string];
+      const [, worker] = theResource(template(stack), 'AWS::Lambda::Function', stack.slice(0, 3));
+      expect(worker.Properties.Timeout).toBe(timeout.toSeconds());
+      expect(liveQueue(region, name)[1].Properties.VisibilityTimeout).toBeGreaterThanOrEqual(
+        6 * worker.Properties.Timeout,
+      );
+    },
+  );
 });
 
-const liveQueue = (region: string): [string, Resource] =>
+const liveQueue = (region: string, name = 'manifestevents'): [string, Resource] =>
   Object.entries(resourcesOf(storage(region), 'AWS::SQS::Queue')).find(
-    ([, { Properties }]) => Properties.RedrivePolicy,
+    ([id, { Properties }]) => id.startsWith(name) && Properties.RedrivePolicy,
   ) as [string, Resource];
 
 function policyOf(region: string, queueId: string): [string, Resource] {

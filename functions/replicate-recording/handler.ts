@@ -1,0 +1,47 @@
+/** Lambda behind the copy queue. */
+import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch';
+import type { SQSHandler, SQSRecord } from 'aws-lambda';
+import { type CopyJob, parseCopyJob } from '../../core/copy-jobs.ts';
+import { documentClient, s3Client, sqsClient } from '../shared/aws-clients.ts';
+import {
+  COPY_QUEUE,
+  INDEX_TABLE,
+  RECORDING_PLACES,
+  recordingPlacesSchema,
+  requireEnvironment,
+  requireJson,
+} from '../shared/environment.ts';
+import { createLogger } from '../shared/observability.ts';
+import { SERVICE_NAME } from './constants.ts';
+import { publishFailure, publishResult } from './copy-metrics.ts';
+import { replicateRecording } from './replicate-recording.ts';
+import { retryLater } from './retry-later.ts';
+
+const logger = createLogger(SERVICE_NAME);
+const processor = new BatchProcessor(EventType.SQS);
+const queue = { sqs: sqsClient(), queueUrl: requireEnvironment(COPY_QUEUE) };
+const dependencies = {
+  s3For: s3Client,
+  table: documentClient(),
+  tableName: requireEnvironment(INDEX_TABLE),
+  homeRegion: requireEnvironment('AWS_REGION'),
+  places: requireJson(RECORDING_PLACES, recordingPlacesSchema),
+};
+
+async function copyMessage(record: SQSRecord): Promise<void> {
+  let job: CopyJob | undefined;
+  try {
+    job = parseCopyJob(record.body);
+    const result = await replicateRecording(dependencies, job);
+    publishResult(job.target, result);
+    logger.info('copy job', { ...job, ...result });
+  } catch (error) {
+    publishFailure(job?.target, error as Error);
+    logger.error('copy job not done', { messageId: record.messageId, body: record.body, error });
+    await retryLater(queue, record).catch((cause) => logger.warn('waits longer than it should', { cause }));
+    throw error; // back to the queue, and after the last try to the dead-letter queue
+  }
+}
+
+export const handler: SQSHandler = (event, context) =>
+  processPartialResponse(event, copyMessage, processor, { context, throwOnFullBatchFailure: false });

@@ -1,0 +1,177 @@
+/**
+ * Makes the copy of one recording in one target region, and proves it: every file of the manifest under the same key,
+ * compared with the manifest's SHA-256 at the target, the manifest last, and then the copy's item in the index.
+ *
+ * It makes the target like the home region is now, whatever the job's age. What is there and is right is left alone, so
+ * that a repetition costs one HEAD per file.
+ */
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { type DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
+import type { CopyJob } from '../../core/copy-jobs.ts';
+import { replicaCopyItem } from '../../core/index-items.ts';
+import { parseManifestKey } from '../../core/keys.ts';
+import type { RecordingPlace, RecordingPlaces } from '../shared/environment.ts';
+import { objectsOf, readManifest, type SourceManifest } from '../shared/source-manifest.ts';
+import {
+  compareObject,
+  type ExpectedObject,
+  isMissing,
+  type StoragePlace,
+} from '../shared/stored-objects.ts';
+import { COPY_SIZES, type CopySizes, copyObject } from './copy-object.ts';
+
+export interface ReplicateDependencies {
+  /** S3 client for the buckets of a region. */
+  s3For: (region: string) => S3Client;
+  table: DynamoDBDocumentClient;
+  tableName: string;
+  /** This function's region: only its own recordings are copied by it. */
+  homeRegion: string;
+  places: RecordingPlaces;
+  sizes?: CopySizes;
+  now?: () => Date;
+}
+
+/**
+ * `alreadyCopied`: every file was there and right; `gone`: the home region has no such recording any more, and whatever
+ * the target holds of it stays.
+ */
+export type CopyOutcome = 'copied' | 'alreadyCopied' | 'gone';
+
+export interface CopyResult {
+  outcome: CopyOutcome;
+  /** Of the files that were copied by this call. */
+  copiedBytes: number;
+  /** From the end of the recording until its copy was verified. Absent when it is gone. */
+  lagMs?: number;
+}
+
+/** The job is none of this function: another region's recording, or a target that the deployment does not name. */
+export class ForeignCopyJobError extends Error {
+  constructor({ key, target }: CopyJob, homeRegion: string) {
+    super(
+      `${key} is not to be copied from ${homeRegion} to ${target}: see \`replication\` in the deployment file`,
+    );
+    this.name = 'ForeignCopyJobError';
+  }
+}
+
+/** A file that the manifest names is not in the home region's bucket, while the manifest is. */
+export class SourceFileMissingError extends Error {
+  constructor(bucket: string, key: string) {
+    super(`${bucket} has no ${key}, which its manifest names: restore its last version`);
+    this.name = 'SourceFileMissingError';
+  }
+}
+
+/** What arrived at the target is not what the manifest says, and the manifest has not changed: the source is damaged. */
+export class CopyMismatchError extends Error {
+  constructor(target: string, { key, sha256, bytes }: ExpectedObject) {
+    super(
+      `${key} in ${target} is not the file of ${bytes} bytes with SHA-256 ${sha256} that the manifest says: ` +
+        'compare the versions of the source with it',
+    );
+    this.name = 'CopyMismatchError';
+  }
+}
+
+/** The recording at home is rewritten faster than it can be copied. */
+export class RecordingKeepsChangingError extends Error {
+  constructor(key: string, times: number) {
+    super(`${key} has changed ${times} times while it was copied: it will be tried again`);
+    this.name = 'RecordingKeepsChangingError';
+  }
+}
+
+/** Manifests are rewritten rarely; more than once within a copy is a fault somewhere. */
+const MAX_ROUNDS = 3;
+
+/** @throws the errors above, InvalidManifestError, or those of the SDK: the job is to be tried again */
+export async function replicateRecording(
+  dependencies: ReplicateDependencies,
+  job: CopyJob,
+): Promise<CopyResult> {
+  const { homeRegion, places, s3For, now = () => new Date() } = dependencies;
+  const home = places[homeRegion];
+  const place = places[job.target];
+  if (!home || !place || job.target === homeRegion || parseManifestKey(job.key)?.homeRegion !== homeRegion)
+    throw new ForeignCopyJobError(job, homeRegion);
+  const target: StoragePlace = { s3: s3For(job.target), place };
+  const round: Round = { ...dependencies, home, target, region: job.target };
+
+  let copiedBytes = 0;
+  for (let rounds = 1; rounds <= MAX_ROUNDS; rounds++) {
+    const source = await readManifest(s3For(homeRegion), home.bucket, job.key);
+    if (!source) return { outcome: 'gone', copiedBytes };
+    const copied = await copyFiles(round, source);
+    if (copied instanceof Error) {
+      // Either the recording was rewritten meanwhile, or the trouble stays.
+      const again = await readManifest(s3For(homeRegion), home.bucket, job.key);
+      if (again?.sha256 === source.sha256) throw copied;
+      continue;
+    }
+    copiedBytes += copied.bytes;
+    const verifiedAt = now();
+    if (!(await putCopy(round, source, verifiedAt))) continue;
+    return {
+      outcome: copiedBytes > 0 ? 'copied' : 'alreadyCopied',
+      copiedBytes,
+      lagMs: verifiedAt.getTime() - Date.parse(source.manifest.endedAt),
+    };
+  }
+  throw new RecordingKeepsChangingError(job.key, MAX_ROUNDS);
+}
+
+interface Round extends ReplicateDependencies {
+  home: RecordingPlace;
+  target: StoragePlace;
+  /** The target's. */
+  region: string;
+}
+
+/** @returns the bytes copied, or what a change of the source may have caused */
+async function copyFiles(round: Round, source: SourceManifest): Promise<{ bytes: number } | Error> {
+  const { home, target, region, homeRegion, sizes = COPY_SIZES } = round;
+  let bytes = 0;
+  for (const object of objectsOf(source)) {
+    if ((await compareObject(target, object)) === 'same') continue;
+    try {
+      await copyObject(target, home.bucket, object, homeRegion, sizes);
+    } catch (error) {
+      if (isMissing(error)) return new SourceFileMissingError(home.bucket, object.key);
+      if ((error as Error).name === 'PreconditionFailed') return error as Error;
+      // A range of a source that has become shorter.
+      if ((error as Error).name === 'InvalidArgument' && object.bytes > sizes.singleCopyBytes)
+        return error as Error;
+      throw error;
+    }
+    if ((await compareObject(target, object)) !== 'same') return new CopyMismatchError(region, object);
+    bytes += object.bytes;
+  }
+  return { bytes };
+}
+
+/** @returns false if the index knows of a copy of a newer revision */
+async function putCopy(round: Round, source: SourceManifest, verifiedAt: Date): Promise<boolean> {
+  const item = replicaCopyItem(source.manifest, {
+    region: round.region,
+    bucket: round.target.place.bucket,
+    verifiedAt: verifiedAt.toISOString(),
+    manifestSha256: source.sha256,
+  });
+  try {
+    await round.table.send(
+      new PutCommand({
+        TableName: round.tableName,
+        Item: item,
+        ConditionExpression: 'attribute_not_exists(pk) OR revision <= :revision',
+        ExpressionAttributeValues: { ':revision': item.revision },
+      }),
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof ConditionalCheckFailedException) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,131 @@
+/** Replication from a region: the function that makes the copies which its queue asks for, and the sweep that misses none. */
+import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import type { ITableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
+import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import { copyTargets } from '../../core/copy-jobs.ts';
+import type { Deployment } from '../../core/deployment.ts';
+import { regionPrefix } from '../../core/keys.ts';
+import { recordingsBucketName } from '../../core/names.ts';
+import { SERVICE_NAME as REPLICATE } from '../../functions/replicate-recording/constants.ts';
+import {
+  COPY_QUEUE,
+  COPY_TARGETS,
+  INDEX_TABLE,
+  MANIFEST_EVENTS,
+  RECORDING_PLACES,
+  type RecordingPlaces,
+} from '../../functions/shared/environment.ts';
+import { SERVICE_NAME as SWEEP, sweepPartition } from '../../functions/sweep-recordings/constants.ts';
+import { NodeFunction } from '../constructs/node-function.ts';
+import { grantSend } from '../constructs/queue-access.ts';
+import {
+  grantReadRecordings,
+  grantTellMissing,
+  grantWriteCopies,
+  recordingsKeyAliasArn,
+} from '../constructs/recordings-access.ts';
+import { COPY_TIMEOUT } from './storage-stack.ts';
+
+export interface ReplicationStackProps extends StackProps {
+  deployment: Deployment;
+  copyJobs: Queue;
+  manifestEvents: Queue;
+  table: ITableV2;
+}
+
+/** Messages at once. They are worked on side by side, and most copies are a few requests. */
+const BATCH_SIZE = 10;
+/** Functions at once: a backlog must not take all that the account has. 20 x 10 copies are far beyond what recorders make. */
+const MAX_CONCURRENCY = 20;
+const SWEEP_EVERY = Duration.minutes(5);
+
+export class ReplicationStack extends Stack {
+  constructor(scope: Construct, id: string, { deployment, copyJobs, ...props }: ReplicationStackProps) {
+    super(scope, id, props);
+    const { table, manifestEvents } = props;
+    const targets = copyTargets(deployment, this.region);
+    const regions = [this.region, ...targets];
+    const environment = {
+      [INDEX_TABLE]: table.tableName,
+      [COPY_QUEUE]: copyJobs.queueUrl,
+      [RECORDING_PLACES]: JSON.stringify(this.places(deployment, regions)),
+    };
+    // Only below the own region's prefix, also at the targets: what they recorded themselves is out of reach.
+    const ownKeys = `${regionPrefix(this.region)}*`;
+
+    const replicate = new NodeFunction(this, REPLICATE, {
+      name: REPLICATE,
+      environment,
+      timeout: COPY_TIMEOUT,
+      memorySize: 512,
+    });
+    grantReadRecordings(this, replicate, deployment, regions, ownKeys);
+    grantTellMissing(this, replicate, deployment, regions);
+    grantWriteCopies(this, replicate, deployment, targets, ownKeys);
+    replicate.addToRolePolicy(
+      new PolicyStatement({ actions: ['dynamodb:PutItem'], resources: [table.tableArn] }),
+    );
+    replicate.addEventSource(
+      new SqsEventSource(copyJobs, {
+        batchSize: BATCH_SIZE,
+        maxConcurrency: MAX_CONCURRENCY,
+        reportBatchItemFailures: true,
+      }),
+    );
+
+    const sweep = new NodeFunction(this, SWEEP, {
+      name: SWEEP,
+      environment: {
+        ...environment,
+        [COPY_TARGETS]: JSON.stringify(targets),
+        [MANIFEST_EVENTS]: manifestEvents.queueUrl,
+      },
+      timeout: SWEEP_EVERY,
+      memorySize: 512,
+      reservedConcurrentExecutions: 1, // two at once would send the same jobs
+    });
+    // What a run did not do, the next one does.
+    sweep.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: SWEEP_EVERY });
+    new Rule(this, 'sweep-schedule', {
+      description: `Runs ${SWEEP}`,
+      schedule: Schedule.rate(SWEEP_EVERY),
+      targets: [new LambdaFunction(sweep, { retryAttempts: 0, maxEventAge: SWEEP_EVERY })],
+    });
+    grantReadRecordings(this, sweep, deployment, regions, ownKeys);
+    grantTellMissing(this, sweep, deployment, regions);
+    for (const statement of [
+      new PolicyStatement({
+        actions: ['dynamodb:BatchGetItem', 'dynamodb:UpdateItem'],
+        resources: [table.tableArn],
+      }),
+      new PolicyStatement({
+        actions: ['dynamodb:GetItem', 'dynamodb:PutItem'],
+        resources: [table.tableArn],
+        conditions: {
+          'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [sweepPartition(this.region)] },
+        },
+      }),
+      new PolicyStatement({ actions: ['sqs:GetQueueAttributes'], resources: [copyJobs.queueArn] }),
+    ])
+      sweep.addToRolePolicy(statement);
+    grantSend(sweep, copyJobs);
+    grantSend(sweep, manifestEvents);
+  }
+
+  private places(deployment: Deployment, regions: string[]): RecordingPlaces {
+    return Object.fromEntries(
+      regions.map((region) => [
+        region,
+        {
+          bucket: recordingsBucketName(deployment, region),
+          kmsKeyId: recordingsKeyAliasArn(this, deployment, region),
+        },
+      ]),
+    );
+  }
+}
