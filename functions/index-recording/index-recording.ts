@@ -1,11 +1,11 @@
 /** A manifest in S3 becomes items in the index. */
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { GetObjectCommand, NoSuchKey, type S3Client } from '@aws-sdk/client-s3';
-import { type DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
-import { homeCopyItem, recordingItem } from '../../core/index-items.ts';
+import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { homeCopyItem } from '../../core/index-items.ts';
 import { manifestKey, parseManifestKey } from '../../core/keys.ts';
 import { InvalidManifestError, parseManifest } from '../../core/manifest.ts';
 import type { S3Object } from './s3-events.ts';
+import { writeItems } from './write-items.ts';
 
 export interface IndexDependencies {
   s3: S3Client;
@@ -33,31 +33,8 @@ export async function indexManifest(
   // The copy's files are found by this key's prefix, so that region, day and id must all agree.
   const ownKey = manifestKey({ homeRegion, recordingId, startedAt: new Date(startedAt) });
   if (ownKey !== key) throw new InvalidManifestError(key, `by what it says, it belongs at ${ownKey}`);
-  const put = (item: { revision: number }) => putIfNewer({ table, tableName }, item);
-  // The copy first: a recording that is found must have at least one place to be played from.
-  await put(homeCopyItem(manifest, bucket));
-  return (await put(recordingItem(manifest))) ? 'indexed' : 'alreadyIndexed';
-}
-
-/** Writes an item unless it is there in the same or a higher revision. @returns whether it was written */
-async function putIfNewer(
-  { table, tableName }: Pick<IndexDependencies, 'table' | 'tableName'>,
-  item: { revision: number },
-): Promise<boolean> {
-  try {
-    await table.send(
-      new PutCommand({
-        TableName: tableName,
-        Item: item,
-        ConditionExpression: 'attribute_not_exists(pk) OR revision < :revision',
-        ExpressionAttributeValues: { ':revision': item.revision },
-      }),
-    );
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return false;
-    throw error;
-  }
+  const copy = homeCopyItem(manifest, bucket);
+  return (await writeItems({ table, tableName }, manifest, copy)) ? 'indexed' : 'alreadyIndexed';
 }
 
 async function getText(s3: S3Client, bucket: string, key: string): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-import type { IndexedRecording } from '../../core/index-items.ts';
+import type { RecordingSummary } from '../../core/index-entries.ts';
 import type { CallResult } from '../../local/broadworks/simulator.ts';
 import { type VerifiedCall, verifyCalls } from '../../local/verify.ts';
 import { pcmWav, tone } from './audio-check/make-wav.ts';
@@ -11,7 +11,7 @@ afterEach(() => api?.close());
 interface Setup {
   calls?: CallResult[];
   /** What the index holds at each question; the last for ever. */
-  recordings?: IndexedRecording[][];
+  recordings?: RecordingSummary[][];
   audio?: Buffer;
   sha256?: string;
   audioStatus?: number;
