@@ -58,6 +58,10 @@ export function createRouter({ index, s3For, region, logger }: ApiDependencies):
 
   const badRequest = async (error: Error) => problem(400, 'Bad request', error.message);
   app.errorHandler([InvalidQueryError, InvalidCursorError], badRequest);
+  // The router decodes parameters of the path.
+  app.errorHandler(URIError, async () =>
+    problem(400, 'Bad request', 'the path is not valid: write `%` as `%25` (RFC 3986 2.1)'),
+  );
   // The router takes a method without a route for not found; every resource here is for reading only.
   app.notFound(async (_, { req }) =>
     req.method === 'GET'

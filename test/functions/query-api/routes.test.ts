@@ -310,6 +310,13 @@ describe('anything else', () => {
     },
   );
 
+  it.each(['/calls/%', '/recordings/%E0%A4%A', '/recordings/100%/audio'])(
+    'answers 400 to %s',
+    async (path) => {
+      expect(await request(path)).toEqual(problemOf(400, expect.stringContaining('the path is not valid')));
+    },
+  );
+
   it.each(['POST', 'DELETE', 'PUT'])('answers 405 to %s', async (method) => {
     expect(await request('/recordings', {}, { method })).toEqual(
       problemOf(405, 'resources take GET and nothing else'),
