@@ -54,7 +54,8 @@ export async function writeItems(
   if (!isWritten) {
     const recording = recordingItem(manifest);
     // The copy first: a recording that is found must have at least one place to be played from.
-    await putIfNewer(target, copy, restore);
+    // Never the same one again: whoever made a copy knows more of it than its manifest says.
+    await putIfNewer(target, copy, false);
     await inParallel(entryItems(recording), (entry) => putIfNewer(target, entry, restore));
     isNew = await putIfNewer(target, recording, restore);
   }
