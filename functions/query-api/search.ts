@@ -67,7 +67,7 @@ export interface RecordingPage {
  */
 export const MAX_ENTRIES_READ = 2_000;
 
-/** Where nothing is known of how much a condition leaves out, reads grow up to this. */
+/** Behind conditions, as much is read at once as their share so far promises to need, up to this. */
 const MAX_CHUNK = 250;
 
 /** What a query may name, the rarest first: its partition is read, and the other conditions are applied to its entries. */
@@ -93,11 +93,11 @@ export async function searchRecordings(
   let lookedAt = 0;
   // One more than the page tells whether there are more; behind conditions that could be far away.
   const enough = isWanted ? page.limit : page.limit + 1;
-  const chunk = () =>
-    Math.min(
-      MAX_CHUNK,
-      Math.max(Math.ceil((enough - items.length) / partitions.length), isWanted ? lookedAt : 1),
-    );
+  const chunk = () => {
+    const missing = enough - items.length;
+    const lookedAtForOne = isWanted ? Math.max(1, lookedAt / Math.max(1, items.length)) : 1;
+    return Math.min(MAX_CHUNK, Math.ceil((missing * lookedAtForOne) / partitions.length));
+  };
   for await (const { timeSk, summary, ...entry } of mergeShards(readers, chunk)) {
     if (items.length === page.limit) return { items, ...(last && { last }), entriesRead };
     last = timeSk;
