@@ -21,7 +21,8 @@ import {
 
 const recordingPk = (recordingId: string): string => `REC#${recordingId}`;
 const RECORDING_SK = 'META';
-const COPY_SK_PREFIX = 'COPY#';
+/** Of the sort keys of all copies of a recording: its other items need not be read with them. */
+export const COPY_KEY_PREFIX = 'COPY#';
 
 /** What the index says of a recording; everything but its keys. */
 export const indexedRecordingSchema = z.object({
@@ -94,7 +95,7 @@ export const recordingKey = (recordingId: string): TableKey => ({
 /** The partition that holds a recording and all its copies. */
 export const recordingPartition = recordingPk;
 
-export const isCopyKey = ({ sk }: TableKey): boolean => sk.startsWith(COPY_SK_PREFIX);
+export const isCopyKey = ({ sk }: TableKey): boolean => sk.startsWith(COPY_KEY_PREFIX);
 
 /** The recording item of a manifest, with its keys. */
 export function recordingItem(manifest: Manifest): IndexedRecording & TableKey {
@@ -147,7 +148,7 @@ export function homeCopyItem(manifest: Manifest, bucket: string): RecordingCopy 
   const { recordingId, homeRegion } = manifest;
   return {
     pk: recordingPk(recordingId),
-    sk: `${COPY_SK_PREFIX}${homeRegion}`,
+    sk: `${COPY_KEY_PREFIX}${homeRegion}`,
     recordingId,
     revision: manifest.revision,
     region: homeRegion,

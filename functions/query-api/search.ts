@@ -1,5 +1,6 @@
 /** Searches the index: one page of a query, one recording, its copies. */
 import { type DynamoDBDocumentClient, GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { z } from 'zod';
 import {
   BY_TENANT_INDEX,
   BY_TIME_INDEX,
@@ -11,14 +12,13 @@ import {
   type RecordingSummary,
 } from '../../core/index-entries.ts';
 import {
+  COPY_KEY_PREFIX,
   type IndexedRecording,
   indexedRecordingSchema,
-  isCopyKey,
   type RecordingCopy,
   recordingCopySchema,
   recordingKey,
   recordingPartition,
-  type TableKey,
 } from '../../core/index-items.ts';
 import type { Direction, RecordingStatus } from '../../core/manifest.ts';
 import { mergeShards, type ReadOn } from './merge-shards.ts';
@@ -192,21 +192,26 @@ export async function findRecording(
   { table, tableName }: IndexTable,
   recordingId: string,
 ): Promise<IndexedRecording | undefined> {
+  if (!isRecordingId(recordingId)) return undefined;
   const { Item } = await table.send(new GetCommand({ TableName: tableName, Key: recordingKey(recordingId) }));
   return Item && indexedRecordingSchema.parse(Item);
 }
+
+/** A client's text may be longer than a key, which DynamoDB refuses. */
+const isRecordingId = (text: string): boolean => z.ulid().safeParse(text).success;
 
 /** All copies of a recording, in order of region. */
 export async function findCopies(
   { table, tableName }: IndexTable,
   recordingId: string,
 ): Promise<RecordingCopy[]> {
+  if (!isRecordingId(recordingId)) return [];
   const { Items = [] } = await table.send(
     new QueryCommand({
       TableName: tableName,
-      KeyConditionExpression: 'pk = :pk',
-      ExpressionAttributeValues: { ':pk': recordingPartition(recordingId) },
+      KeyConditionExpression: 'pk = :pk AND begins_with(sk, :copies)',
+      ExpressionAttributeValues: { ':pk': recordingPartition(recordingId), ':copies': COPY_KEY_PREFIX },
     }),
   );
-  return (Items as TableKey[]).filter(isCopyKey).map((item) => recordingCopySchema.parse(item));
+  return Items.map((item) => recordingCopySchema.parse(item));
 }

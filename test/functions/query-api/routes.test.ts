@@ -248,6 +248,9 @@ describe('GET /recordings/{id}', () => {
   });
 
   it('answers 404 for a recording that is not there', async () => {
+    for (const id of [makeManifest().recordingId, 'x'.repeat(5000)])
+      expect(await request(`/recordings/${id}`)).toMatchObject({ status: 404 });
+    expect(await request(`/calls/${'x'.repeat(5000)}`)).toMatchObject({ status: 404 });
     const missing = problemOf(404, 'there is no recording unknown, or it is not indexed yet');
     expect(await request('/recordings/unknown')).toEqual(missing);
     expect(await request('/recordings/unknown/audio')).toEqual(missing);
