@@ -96,14 +96,17 @@ export async function searchRecordings(
   const chunk = () => {
     const missing = enough - items.length;
     const lookedAtForOne = isWanted ? Math.max(1, lookedAt / Math.max(1, items.length)) : 1;
-    return Math.min(MAX_CHUNK, Math.ceil((missing * lookedAtForOne) / partitions.length));
+    const share = (missing * lookedAtForOne) / partitions.length;
+    // Shards are even only on average: with a deviation more, most pages need no second round.
+    const spread = partitions.length > 1 ? Math.sqrt(share) : 0;
+    return Math.min(MAX_CHUNK, Math.max(1, Math.floor(share + spread)));
   };
   for await (const { timeSk, summary, ...entry } of mergeShards(readers, chunk)) {
     if (items.length === page.limit) return { items, ...(last && { last }), entriesRead };
     last = timeSk;
     lookedAt += 1;
     if (!isWanted || isWanted({ timeSk, summary, ...entry })) items.push(summary);
-    if (isWanted && (items.length === page.limit || entriesRead >= MAX_ENTRIES_READ))
+    if (isWanted && (items.length === page.limit || lookedAt >= MAX_ENTRIES_READ))
       return { items, last, entriesRead };
   }
   return { items, entriesRead };
