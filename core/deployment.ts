@@ -347,9 +347,13 @@ export function slotsOfService(
   serviceName: string,
 ): { region: DeploymentRegion; slot: DeploymentSlot }[] {
   return deployment.regions.flatMap((r) =>
-    r.slots.filter((s) => s.services?.includes(serviceName) ?? true).map((s) => ({ region: r, slot: s })),
+    r.slots.filter((s) => isInService(s, serviceName)).map((s) => ({ region: r, slot: s })),
   );
 }
+
+/** Whether a service's SRV records name the slot. */
+export const isInService = (slot: DeploymentSlot, serviceName: string): boolean =>
+  slot.services?.includes(serviceName) ?? true;
 
 /**
  * Stricter than ipaddr.js, which takes `198.51.100` for 198.51.0.100 and a part with a leading zero for octal. An SRC's

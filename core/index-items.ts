@@ -1,13 +1,11 @@
 /**
- * The index: item shapes and keys of the one DynamoDB table.
+ * The index: the items of the one DynamoDB table. All that belongs to a recording is one item collection.
  *
- * | item      | pk         | sk             | written by |
- * |-----------|------------|----------------|------------|
- * | recording | `REC#<id>` | `META`         | index-recording of the home region only (DESIGN.md 4.9) |
- * | copy      | `REC#<id>` | `COPY#<region>`| replicate-recording of the home region; the home copy by index-recording |
- *
- * Index `byTime`: pk `D#<day>#<shard>`, sk `<startedAt>#<id>`: recordings of a day, oldest first. A day is spread over
- * shards, because one partition takes 1,000 writes a second and a day is the natural hot spot.
+ * | item      | pk         | sk                       | written by |
+ * |-----------|------------|--------------------------|------------|
+ * | recording | `REC#<id>` | `META`                   | index-recording of the home region only (DESIGN.md 4.9) |
+ * | copy      | `REC#<id>` | `COPY#<region>`          | replicate-recording of the home region; the home copy by index-recording |
+ * | entry     | `REC#<id>` | `ENTRY#<kind>#<value>`   | index-recording of the home region only: one for each key that finds the recording (`index-entries.ts`) |
  */
 import { z } from 'zod';
 import { recordingPrefix } from './keys.ts';
@@ -21,14 +19,10 @@ import {
   warningSchema,
 } from './manifest.ts';
 
-export const BY_TIME_INDEX = 'byTime';
-export const TIME_SHARDS = 4;
-
 const recordingPk = (recordingId: string): string => `REC#${recordingId}`;
 const RECORDING_SK = 'META';
-const COPY_SK_PREFIX = 'COPY#';
-
-const DAY_MS = 24 * 60 * 60 * 1000;
+/** Of the sort keys of all copies of a recording: its other items need not be read with them. */
+export const COPY_KEY_PREFIX = 'COPY#';
 
 /** What the index says of a recording; everything but its keys. */
 export const indexedRecordingSchema = z.object({
@@ -45,6 +39,8 @@ export const indexedRecordingSchema = z.object({
   direction: z.enum(DIRECTIONS),
   callId: z.string(),
   correlationIds: z.array(z.string()),
+  /** Place among the recordings of the call, where the SRC numbers them. */
+  callSequence: z.number().optional(),
   sipCallId: z.string(),
   source: z.string(),
   participants: z.array(participantSchema),
@@ -110,17 +106,13 @@ export const recordingKey = (recordingId: string): TableKey => ({
 /** The partition that holds a recording and all its copies. */
 export const recordingPartition = recordingPk;
 
-export const isCopyKey = ({ sk }: TableKey): boolean => sk.startsWith(COPY_SK_PREFIX);
+export const isCopyKey = ({ sk }: TableKey): boolean => sk.startsWith(COPY_KEY_PREFIX);
 
 /** The recording item of a manifest, with its keys. */
-export function recordingItem(
-  manifest: Manifest,
-): IndexedRecording & TableKey & { timePk: string; timeSk: string } {
+export function recordingItem(manifest: Manifest): IndexedRecording & TableKey {
   const { recordingId, startedAt, endedAt } = manifest;
   return {
     ...recordingKey(recordingId),
-    timePk: timePartition(startedAt, shardOf(recordingId)),
-    timeSk: timeSortKey(startedAt, recordingId),
     recordingId,
     revision: manifest.revision,
     tenant: manifest.tenant,
@@ -134,6 +126,7 @@ export function recordingItem(
     direction: manifest.direction,
     callId: manifest.call.callId,
     correlationIds: manifest.call.correlationIds,
+    callSequence: manifest.call.sequence,
     sipCallId: manifest.session.sipCallId,
     source: manifest.session.source,
     participants: manifest.participants,
@@ -163,7 +156,7 @@ export function recordingItem(
 
 export const copyKey = (recordingId: string, region: string): TableKey => ({
   pk: recordingPk(recordingId),
-  sk: `${COPY_SK_PREFIX}${region}`,
+  sk: `${COPY_KEY_PREFIX}${region}`,
 });
 
 /** The item of the copy that the recorder itself made. */
@@ -199,23 +192,4 @@ function copyItem(
     role,
     state: 'verified',
   };
-}
-
-const timeSortKey = (startedAt: string, recordingId: string): string => `${startedAt}#${recordingId}`;
-
-const timePartition = (startedAt: string, shard: number): string => `D#${startedAt.slice(0, 10)}#${shard}`;
-
-/** All partitions of the `byTime` index for one UTC day (`2026-11-23`). */
-export const dayPartitions = (day: string): string[] =>
-  Array.from({ length: TIME_SHARDS }, (_, shard) => timePartition(day, shard));
-
-/** The last character of a ULID is random, base 32. */
-const shardOf = (recordingId: string): number => recordingId.charCodeAt(recordingId.length - 1) % TIME_SHARDS;
-
-/** UTC days that touch the half-open interval [from, to), newest first. */
-export function daysNewestFirst(from: Date, to: Date): string[] {
-  const days: string[] = [];
-  for (let day = Math.floor((to.getTime() - 1) / DAY_MS); day >= Math.floor(from.getTime() / DAY_MS); day--)
-    days.push(new Date(day * DAY_MS).toISOString().slice(0, 10));
-  return days;
 }

@@ -8,6 +8,9 @@ import { MANIFEST_FILE } from './manifest.ts';
 
 const ROOT = 'rec';
 
+/** Prefix of all recordings in a bucket, whatever their home region. */
+export const ROOT_PREFIX = `${ROOT}/`;
+
 export interface RecordingLocation {
   homeRegion: string;
   recordingId: string;

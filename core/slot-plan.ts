@@ -9,8 +9,8 @@ import {
   type Deployment,
   type DeploymentRegion,
   type DeploymentSlot,
+  isInService,
   SRV_LABELS,
-  slotsOfService,
   type Transport,
 } from './deployment.ts';
 
@@ -103,9 +103,7 @@ function planSlot(
   ports: SlotPorts,
 ): PlannedSlot {
   const host = `${slot.name}.${deployment.dns.zone}`;
-  const services = deployment.dns.services.filter(({ name }) =>
-    slotsOfService(deployment, name).some((member) => member.slot.name === slot.name),
-  );
+  const services = deployment.dns.services.filter(({ name }) => isInService(slot, name));
   return {
     name: slot.name,
     region: region.name,

@@ -15,10 +15,9 @@ import { REPORT_STALE_SECONDS, type SlotState } from './fleet.ts';
 /** SRV weights have 16 bits (RFC 2782). */
 const MAX_WEIGHT = 65_535;
 
-/** What a running call takes from the weight. */
-const CALL_SHARE = 0.8;
-
 export interface SteeringTerms {
+  /** What a running call takes from the weight. */
+  callShare: number;
   /** Smallest change worth a write, as a share of the weight that stands. */
   minChange: number;
   /** Between two changes of one slot. */
@@ -27,8 +26,13 @@ export interface SteeringTerms {
   halvingSeconds: number;
 }
 
-/** A tenth of the weight of a slot at 75 % is what a fifth of its free calls is. */
-export const STEERING_TERMS: SteeringTerms = { minChange: 0.1, minIntervalSeconds: 60, halvingSeconds: 60 };
+export const STEERING_TERMS: SteeringTerms = {
+  callShare: 0.8,
+  // Of a slot at 75 % what a fifth of its free calls is.
+  minChange: 0.1,
+  minIntervalSeconds: 60,
+  halvingSeconds: 60,
+};
 
 /** What is known of a slot. Times are milliseconds since the epoch. */
 export interface SlotLoad {
@@ -60,18 +64,18 @@ export function wantedWeight(
   const { report, weight } = load;
   const ageSeconds = report ? (nowMs - report.reportedAtMs) / 1000 : Number.POSITIVE_INFINITY;
   if (report && ageSeconds <= REPORT_STALE_SECONDS)
-    return { weight: weightOf(report.callCapacity, report.activeRecordings), why: 'load' };
+    return { weight: weightOf(report.callCapacity, report.activeRecordings, terms), why: 'load' };
   // No news for a halving time, or since the weight was halved last: half of what stands. Not less than if the slot were known to
   // be full: when the table is down and nobody has news, the slots keep the proportions of their sizes.
   const isDue = Math.min(ageSeconds, secondsSinceChange(load, nowMs)) >= terms.halvingSeconds;
-  const floor = report ? weightOf(report.callCapacity, report.callCapacity) : 1;
+  const floor = report ? weightOf(report.callCapacity, report.callCapacity, terms) : 1;
   const halved = clamp(Math.max(Math.floor(weight / 2), floor));
   return { weight: isDue ? Math.min(halved, weight) : weight, why: 'stale' };
 }
 
 /** Weight of a slot that holds `calls` of the `callCapacity` calls that it has room for. */
-export const weightOf = (callCapacity: number, calls: number): number =>
-  clamp(callCapacity - CALL_SHARE * calls);
+export const weightOf = (callCapacity: number, calls: number, { callShare } = STEERING_TERMS): number =>
+  clamp(callCapacity - callShare * calls);
 
 const clamp = (weight: number): number => Math.min(Math.max(Math.round(weight), 1), MAX_WEIGHT);
 

@@ -38,6 +38,7 @@ export async function showSlots(
     status(statusLine(seen));
     await pause(EVERY_MS, stop);
     const now = await look(cloud);
+    if (stop.aborted) return; // what stops now is no news
     for (const change of changesBetween(seen, now))
       say(`  ${new Date().toTimeString().slice(0, 8)}  ${change}`);
     seen = now;

@@ -1,7 +1,8 @@
 /** Finds the recordings of placed calls through the query API, and checks that each holds what was said. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { indexedRecordingSchema, recordingCopySchema } from '../core/index-items.ts';
+import { recordingSummarySchema } from '../core/index-entries.ts';
+import { recordingCopySchema } from '../core/index-items.ts';
 import { type ApiClientOptions, apiGet } from './api-client.ts';
 import { checkRecording } from './audio-check/check.ts';
 import { readWav, WavError } from './audio-check/wav.ts';
@@ -16,7 +17,7 @@ const POLL_MS = 500;
 
 const copiesSchema = z.object({ copies: z.array(recordingCopySchema) });
 
-const pageSchema = z.object({ items: z.array(indexedRecordingSchema), nextCursor: z.string().optional() });
+const pageSchema = z.object({ items: z.array(recordingSummarySchema), nextCursor: z.string().optional() });
 type FoundRecording = z.infer<typeof pageSchema>['items'][number];
 
 const playbackSchema = z.object({ url: z.url(), sha256: z.string(), bytes: z.number(), region: z.string() });

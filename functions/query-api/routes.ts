@@ -2,11 +2,12 @@
 import { Router } from '@aws-lambda-powertools/event-handler/http';
 import type { Logger } from '@aws-lambda-powertools/logger';
 import type { S3Client } from '@aws-sdk/client-s3';
+import { findCall } from './calls.ts';
 import { encodeCursor, InvalidCursorError } from './cursor.ts';
 import { NoCopyAnswersError, playbackAddress } from './playback.ts';
 import { problem } from './problems.ts';
-import { InvalidQueryError, readTimeQuery } from './requests.ts';
-import { findCopies, findRecording, type IndexTable, searchByTime } from './search.ts';
+import { InvalidQueryError, parametersOf, readRecordingsRequest } from './requests.ts';
+import { findCopies, findRecording, type IndexTable, searchRecordings } from './search.ts';
 
 export interface ApiDependencies {
   index: IndexTable;
@@ -21,9 +22,18 @@ export function createRouter({ index, s3For, region, logger }: ApiDependencies):
   const app = new Router({ logger });
 
   app.get('/recordings', async ({ req }) => {
-    const query = readTimeQuery(new URL(req.url).searchParams, new Date());
-    const { items, last } = await searchByTime(index, query);
-    return { items, ...(last && { nextCursor: encodeCursor(query, last) }) };
+    const { query, page } = readRecordingsRequest(new URL(req.url).searchParams, new Date());
+    const { items, last } = await searchRecordings(index, query, page);
+    const nextCursor = last && encodeCursor({ parameters: parametersOf(query), after: last });
+    return { items, ...(nextCursor && { nextCursor }) };
+  });
+
+  app.get('/calls/:id', async ({ params }) => {
+    const id = params.id as string;
+    const call = await findCall(index, id);
+    return call
+      ? { ...call }
+      : problem(404, 'No such call', `there is no recording of a call ${id}, or it is not indexed yet`);
   });
 
   app.get('/recordings/:id', async ({ params }) => {
@@ -51,6 +61,10 @@ export function createRouter({ index, s3For, region, logger }: ApiDependencies):
     logger.error('no copy can be played', { error });
     return problem(503, 'No copy answers', `${error.message}: try again`, { 'retry-after': '10' });
   });
+  // The router decodes parameters of the path.
+  app.errorHandler(URIError, async () =>
+    problem(400, 'Bad request', 'the path is not valid: write `%` as `%25` (RFC 3986 2.1)'),
+  );
   // The router takes a method without a route for not found; every resource here is for reading only.
   app.notFound(async (_, { req }) =>
     req.method === 'GET'

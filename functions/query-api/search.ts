@@ -1,18 +1,27 @@
-/** Searches the index by time. */
+/** Searches the index: one page of a query, one recording, its copies. */
 import { type DynamoDBDocumentClient, GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { z } from 'zod';
 import {
+  BY_TENANT_INDEX,
   BY_TIME_INDEX,
-  dayPartitions,
-  daysNewestFirst,
+  type EntryKind,
+  entryPartitions,
+  type IndexEntry,
+  indexEntrySchema,
+  isOfGroup,
+  type RecordingSummary,
+} from '../../core/index-entries.ts';
+import {
+  COPY_KEY_PREFIX,
   type IndexedRecording,
   indexedRecordingSchema,
-  isCopyKey,
   type RecordingCopy,
   recordingCopySchema,
   recordingKey,
   recordingPartition,
-  type TableKey,
 } from '../../core/index-items.ts';
+import type { Direction, RecordingStatus } from '../../core/manifest.ts';
+import { mergeShards, type ReadOn } from './merge-shards.ts';
 
 export interface IndexTable {
   table: DynamoDBDocumentClient;
@@ -25,76 +34,160 @@ export interface TimeRange {
   to: Date;
 }
 
-/** One page of them: at most `limit`, beginning behind the row whose sort key is `after`. */
-export interface TimeQuery extends TimeRange {
+/** Recordings for which all of it holds. `number`, `user` and `group` are keys as `entryKey` makes them. */
+export interface RecordingQuery extends TimeRange {
+  /** All tenants when absent. */
+  tenant?: string;
+  number?: string;
+  user?: string;
+  group?: string;
+  slot?: string;
+  status?: RecordingStatus;
+  direction?: Direction;
+  minDurationMs?: number;
+}
+
+/** At most `limit`, beginning behind the entry whose sort key is `after`. */
+export interface PageRequest {
   limit: number;
   after?: string;
 }
 
 export interface RecordingPage {
-  items: IndexedRecording[];
-  /** Sort key of the last item, if there are more: `after` of the next page. */
+  items: RecordingSummary[];
+  /** Sort key of the last entry that was looked at, if there may be more: `after` of the next page. */
   last?: string;
+  /** Entries read for this page, also those that were left out. */
+  entriesRead: number;
 }
 
 /**
- * One page of a time query. Each day's shards are read side by side and merged; days are read newest first until
- * the page is full.
+ * What one page may read, where conditions leave most of it out; about 2 MB. The page then ends early, with `last` to go
+ * on from.
  */
-export async function searchByTime(index: IndexTable, query: TimeQuery): Promise<RecordingPage> {
-  const rows: TimeRow[] = [];
-  // Days after that of `after` have been read by the pages before.
-  const to = query.after ? new Date(startOf(query.after) + 1) : query.to;
-  for (const day of daysNewestFirst(query.from, to)) {
-    const missing = query.limit + 1 - rows.length;
-    const shards = await Promise.all(
-      dayPartitions(day).map((partition) => readShard(index, partition, query, missing)),
-    );
-    rows.push(...shards.flat().sort(byTimeDescending).slice(0, missing));
-    if (rows.length > query.limit) break;
+export const MAX_ENTRIES_READ = 2_000;
+
+/** Behind conditions, as much is read at once as their share so far promises to need, up to this. */
+const MAX_CHUNK = 250;
+
+/** What a query may name, the rarest first: its partition is read, and the other conditions are applied to its entries. */
+const KEYS: readonly (keyof RecordingQuery & EntryKind)[] = ['number', 'user', 'group', 'slot', 'status'];
+
+/** One page of a query. Reads about as many entries as the page has, where the conditions leave nothing out. */
+export async function searchRecordings(
+  index: IndexTable,
+  query: RecordingQuery,
+  page: PageRequest,
+): Promise<RecordingPage> {
+  const { kind, value } = drivingKey(query);
+  const partitions = entryPartitions(kind, value, query.tenant);
+  const isWanted = conditionOf(query, kind);
+  let entriesRead = 0;
+  const readers = partitions.map((partition) =>
+    reader(index, partition, query, page.after, (count) => {
+      entriesRead += count;
+    }),
+  );
+  const items: RecordingSummary[] = [];
+  let last: string | undefined;
+  let lookedAt = 0;
+  // One more than the page tells whether there are more; behind conditions that could be far away.
+  const enough = isWanted ? page.limit : page.limit + 1;
+  const chunk = () => {
+    const missing = enough - items.length;
+    const lookedAtForOne = isWanted ? Math.max(1, lookedAt / Math.max(1, items.length)) : 1;
+    const share = (missing * lookedAtForOne) / partitions.length;
+    // Shards are even only on average: with a deviation more, most pages need no second round.
+    const spread = partitions.length > 1 ? Math.sqrt(share) : 0;
+    return Math.min(MAX_CHUNK, Math.max(1, Math.floor(share + spread)));
+  };
+  for await (const { timeSk, summary, ...entry } of mergeShards(readers, chunk)) {
+    if (items.length === page.limit) return { items, ...(last && { last }), entriesRead };
+    last = timeSk;
+    lookedAt += 1;
+    if (!isWanted || isWanted({ timeSk, summary, ...entry })) items.push(summary);
+    if (isWanted && (items.length === page.limit || lookedAt >= MAX_ENTRIES_READ))
+      return { items, last, entriesRead };
   }
-  const page = rows.slice(0, query.limit);
-  const last = page.at(-1);
-  return {
-    items: page.map((row) => indexedRecordingSchema.parse(row)),
-    ...(rows.length > query.limit && last && { last: last.timeSk }),
+  return { items, entriesRead };
+}
+
+/** A status other than `complete` is rare, and the best key but a person's. */
+function drivingKey(query: RecordingQuery): { kind: EntryKind; value: string } {
+  const order = query.status === 'complete' ? KEYS : KEYS.toSorted(bySlotAfterStatus);
+  const kind = order.find((key) => query[key] !== undefined);
+  return kind ? { kind, value: String(query[kind]) } : { kind: 'time', value: '' };
+}
+
+const bySlotAfterStatus = (one: EntryKind, other: EntryKind): number =>
+  Number(one === 'slot') - Number(other === 'slot');
+
+type Condition = (entry: IndexEntry) => boolean;
+
+/** What is left to be asked of each entry; undefined if the key says it all. */
+function conditionOf(query: RecordingQuery, key: EntryKind): Condition | undefined {
+  const { user, group, slot, status, direction, minDurationMs } = query;
+  const conditions: [EntryKind | undefined, unknown, Condition][] = [
+    ['user', user, ({ users }) => users.includes(String(user))],
+    ['group', group, ({ summary }) => isOfGroup(summary, String(group))],
+    ['slot', slot, ({ summary }) => summary.slot === slot],
+    ['status', status, ({ summary }) => summary.status === status],
+    [undefined, direction, ({ summary }) => summary.direction === direction],
+    [undefined, minDurationMs, ({ summary }) => summary.durationMs >= Number(minDurationMs)],
+  ];
+  const asked = conditions.filter(([kind, value]) => value !== undefined && kind !== key);
+  return asked.length > 0 ? (entry) => asked.every(([, , holds]) => holds(entry)) : undefined;
+}
+
+/** Reads one partition from its newest entry on, within the query and before `after`. */
+function reader(
+  index: IndexTable,
+  partition: string,
+  { from, to, tenant }: RecordingQuery,
+  after: string | undefined,
+  count: (entries: number) => void,
+): ReadOn<IndexEntry> {
+  let startKey: Record<string, unknown> | undefined;
+  return async (limit) => {
+    const { entries, lastKey } = await queryEntries(index, partition, {
+      byTenant: tenant !== undefined,
+      // Sort keys are `<time>#<id>`: longer than a bare time, so `to` itself is outside.
+      between: [from.toISOString(), after ?? to.toISOString()],
+      limit,
+      startKey,
+    });
+    count(entries.length);
+    startKey = lastKey;
+    return { rows: entries.filter(({ timeSk }) => timeSk !== after), isEnd: !lastKey };
   };
 }
 
-type TimeRow = Record<string, unknown> & { timeSk: string };
+export interface EntryRange {
+  byTenant: boolean;
+  /** Sort keys, both inclusive. */
+  between: [string, string];
+  limit: number;
+  startKey: Record<string, unknown> | undefined;
+}
 
-const byTimeDescending = (a: TimeRow, b: TimeRow): number => (a.timeSk < b.timeSk ? 1 : -1);
-
-/** Up to `limit` rows of one partition, newest first, within the query and before `after`. */
-async function readShard(
+/** One read of a partition, newest first. `lastKey` is there if it may go on. */
+export async function queryEntries(
   { table, tableName }: IndexTable,
   partition: string,
-  { from, to, after }: TimeQuery,
-  limit: number,
-): Promise<TimeRow[]> {
-  const rows: TimeRow[] = [];
-  let startKey: Record<string, unknown> | undefined;
-  do {
-    const { Items = [], LastEvaluatedKey } = await table.send(
-      new QueryCommand({
-        TableName: tableName,
-        IndexName: BY_TIME_INDEX,
-        KeyConditionExpression: 'timePk = :pk AND timeSk BETWEEN :from AND :to',
-        ExpressionAttributeValues: {
-          ':pk': partition,
-          // Sort keys are `<time>#<id>`: longer than a bare time, so `to` itself is outside.
-          ':from': from.toISOString(),
-          ':to': after ?? to.toISOString(),
-        },
-        ScanIndexForward: false,
-        Limit: limit + 1,
-        ExclusiveStartKey: startKey,
-      }),
-    );
-    rows.push(...(Items as TimeRow[]).filter(({ timeSk }) => timeSk !== after));
-    startKey = LastEvaluatedKey;
-  } while (startKey && rows.length < limit);
-  return rows.slice(0, limit);
+  { byTenant, between: [lowest, highest], limit, startKey }: EntryRange,
+): Promise<{ entries: IndexEntry[]; lastKey: Record<string, unknown> | undefined }> {
+  const { Items = [], LastEvaluatedKey } = await table.send(
+    new QueryCommand({
+      TableName: tableName,
+      IndexName: byTenant ? BY_TENANT_INDEX : BY_TIME_INDEX,
+      KeyConditionExpression: `${byTenant ? 'tenantPk' : 'timePk'} = :pk AND timeSk BETWEEN :lowest AND :highest`,
+      ExpressionAttributeValues: { ':pk': partition, ':lowest': lowest, ':highest': highest },
+      ScanIndexForward: false,
+      Limit: limit,
+      ExclusiveStartKey: startKey,
+    }),
+  );
+  return { entries: Items.map((item) => indexEntrySchema.parse(item)), lastKey: LastEvaluatedKey };
 }
 
 /** One recording, or undefined. */
@@ -102,23 +195,26 @@ export async function findRecording(
   { table, tableName }: IndexTable,
   recordingId: string,
 ): Promise<IndexedRecording | undefined> {
+  if (!isRecordingId(recordingId)) return undefined;
   const { Item } = await table.send(new GetCommand({ TableName: tableName, Key: recordingKey(recordingId) }));
   return Item && indexedRecordingSchema.parse(Item);
 }
+
+/** A client's text may be longer than a key, which DynamoDB refuses. */
+const isRecordingId = (text: string): boolean => z.ulid().safeParse(text).success;
 
 /** All copies of a recording, in order of region. */
 export async function findCopies(
   { table, tableName }: IndexTable,
   recordingId: string,
 ): Promise<RecordingCopy[]> {
+  if (!isRecordingId(recordingId)) return [];
   const { Items = [] } = await table.send(
     new QueryCommand({
       TableName: tableName,
-      KeyConditionExpression: 'pk = :pk',
-      ExpressionAttributeValues: { ':pk': recordingPartition(recordingId) },
+      KeyConditionExpression: 'pk = :pk AND begins_with(sk, :copies)',
+      ExpressionAttributeValues: { ':pk': recordingPartition(recordingId), ':copies': COPY_KEY_PREFIX },
     }),
   );
-  return (Items as TableKey[]).filter(isCopyKey).map((item) => recordingCopySchema.parse(item));
+  return Items.map((item) => recordingCopySchema.parse(item));
 }
-
-const startOf = (sortKey: string): number => Date.parse(sortKey.split('#')[0] as string);

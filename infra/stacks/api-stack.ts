@@ -13,7 +13,7 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import type { Deployment } from '../../core/deployment.ts';
-import { BY_TIME_INDEX } from '../../core/index-items.ts';
+import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { ROUTES, SERVICE_NAME } from '../../functions/query-api/constants.ts';
 import { INDEX_TABLE } from '../../functions/shared/environment.ts';
@@ -38,7 +38,10 @@ export class ApiStack extends Stack {
     queryApi.addToRolePolicy(
       new PolicyStatement({
         actions: ['dynamodb:GetItem', 'dynamodb:Query'],
-        resources: [table.tableArn, `${table.tableArn}/index/${BY_TIME_INDEX}`],
+        resources: [
+          table.tableArn,
+          ...[BY_TIME_INDEX, BY_TENANT_INDEX].map((index) => `${table.tableArn}/index/${index}`),
+        ],
       }),
     );
     // A presigned address works with the rights of the function that signed it.

@@ -13,7 +13,7 @@ import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import type { Construct } from 'constructs';
 import { copyTargets } from '../../core/copy-jobs.ts';
 import type { Deployment } from '../../core/deployment.ts';
-import { BY_TIME_INDEX } from '../../core/index-items.ts';
+import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { indexHomeRegion, indexTableName } from '../../core/names.ts';
 import { SERVICE_NAME } from '../../functions/index-recording/constants.ts';
@@ -50,7 +50,10 @@ export class IndexStack extends Stack {
     grantReadRecordings(this, indexRecording, deployment, [this.region], `${regionPrefix(this.region)}*`);
     grantTellMissing(this, indexRecording, deployment, [this.region]);
     indexRecording.addToRolePolicy(
-      new PolicyStatement({ actions: ['dynamodb:PutItem'], resources: [this.table.tableArn] }),
+      new PolicyStatement({
+        actions: ['dynamodb:DeleteItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Query'],
+        resources: [this.table.tableArn],
+      }),
     );
     if (storage.copyJobs) grantSend(indexRecording, storage.copyJobs);
     indexRecording.addEventSource(
@@ -67,14 +70,16 @@ export class IndexStack extends Stack {
       tableName,
       partitionKey: { name: 'pk', type: AttributeType.STRING },
       sortKey: { name: 'sk', type: AttributeType.STRING },
+      // One sort key: both hold the same entries, over all tenants and of one (`core/index-entries.ts`).
       globalSecondaryIndexes: [
-        {
-          indexName: BY_TIME_INDEX,
-          partitionKey: { name: 'timePk', type: AttributeType.STRING },
-          sortKey: { name: 'timeSk', type: AttributeType.STRING },
-          projectionType: ProjectionType.ALL,
-        },
-      ],
+        [BY_TIME_INDEX, 'timePk'] as const,
+        [BY_TENANT_INDEX, 'tenantPk'] as const,
+      ].map(([indexName, partitionKey]) => ({
+        indexName,
+        partitionKey: { name: partitionKey, type: AttributeType.STRING },
+        sortKey: { name: 'timeSk', type: AttributeType.STRING },
+        projectionType: ProjectionType.ALL,
+      })),
       billing: Billing.onDemand(),
       encryption: TableEncryptionV2.awsManagedKey(),
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },

@@ -5,7 +5,6 @@ import {
   paginateListFunctions,
   UpdateFunctionConfigurationCommand,
 } from '@aws-sdk/client-lambda';
-import { STEERED_NAMES } from '../../functions/steer-traffic/constants.ts';
 import { LocalCloudError } from './errors.ts';
 
 export interface EmulatedRegion {
@@ -35,10 +34,11 @@ export async function redirectRoute53(at: EmulatedRegion, route53Endpoint: strin
   }
 }
 
-/** CloudFormation gives it a name of its own; its environment tells. */
+/** As its construct describes it (infra/constructs/node-function.ts); CloudFormation gives it a name of its own. */
+const DESCRIPTION = 'siprec-ha steer-traffic';
+
 async function steeringFunction(client: LambdaClient, region: string): Promise<FunctionConfiguration> {
   for await (const { Functions = [] } of paginateListFunctions({ client }, {}))
-    for (const candidate of Functions)
-      if (candidate.Environment?.Variables?.[STEERED_NAMES]) return candidate;
+    for (const candidate of Functions) if (candidate.Description === DESCRIPTION) return candidate;
   throw new LocalCloudError(`${region} has no function that steers: start again with --fresh`);
 }

@@ -1,6 +1,9 @@
+/** Children of a node: the times of four share a line of the processor's cache (measured: a third faster than two). */
+const CHILDREN = 4;
+
 /**
- * What happens next: a binary heap over typed arrays, since half a million calls wait in it for their end. An event is a time, a
- * kind, and two numbers that mean what the kind says.
+ * What happens next: a heap over typed arrays, since half a million calls wait in it for their end. An event is a time, a kind, and
+ * two numbers that mean what the kind says. Events of one time come in any order, but always in the same.
  */
 export class EventHeap {
   /** Of the event that was popped last. */
@@ -33,49 +36,57 @@ export class EventHeap {
 
   push(atSeconds: number, kind: number, subject: number, detail: number): void {
     if (this.#size === this.#times.length) this.#grow();
-    const times = this.#times;
+    const [times, kinds, subjects, details] = [this.#times, this.#kinds, this.#subjects, this.#details];
     let hole = this.#size++;
     while (hole > 0) {
-      const parent = (hole - 1) >> 1;
-      if ((times[parent] as number) <= atSeconds) break;
-      this.#move(parent, hole);
+      const parent = Math.floor((hole - 1) / CHILDREN);
+      const time = times[parent] as number;
+      if (time <= atSeconds) break;
+      times[hole] = time;
+      kinds[hole] = kinds[parent] as number;
+      subjects[hole] = subjects[parent] as number;
+      details[hole] = details[parent] as number;
       hole = parent;
     }
-    this.#set(hole, atSeconds, kind, subject, detail);
+    times[hole] = atSeconds;
+    kinds[hole] = kind;
+    subjects[hole] = subject;
+    details[hole] = detail;
   }
 
   /** Takes the earliest event into the fields of this object. */
   pop(): void {
     if (this.#size === 0) throw new Error('no event is left: look at size before pop');
-    this.atSeconds = this.#times[0] as number;
-    this.kind = this.#kinds[0] as number;
-    this.subject = this.#subjects[0] as number;
-    this.detail = this.#details[0] as number;
+    const [times, kinds, subjects, details] = [this.#times, this.#kinds, this.#subjects, this.#details];
+    this.atSeconds = times[0] as number;
+    this.kind = kinds[0] as number;
+    this.subject = subjects[0] as number;
+    this.detail = details[0] as number;
     const last = --this.#size;
-    const times = this.#times;
     const lastTime = times[last] as number;
     let hole = 0;
-    for (let child = 1; child < last; child = 2 * hole + 1) {
-      if (child + 1 < last && (times[child + 1] as number) < (times[child] as number)) child++;
-      if ((times[child] as number) >= lastTime) break;
-      this.#move(child, hole);
+    for (let first = 1; first < last; first = CHILDREN * hole + 1) {
+      const end = Math.min(first + CHILDREN, last);
+      let child = first;
+      let time = times[first] as number;
+      for (let other = first + 1; other < end; other++) {
+        const otherTime = times[other] as number;
+        if (otherTime < time) {
+          child = other;
+          time = otherTime;
+        }
+      }
+      if (time >= lastTime) break;
+      times[hole] = time;
+      kinds[hole] = kinds[child] as number;
+      subjects[hole] = subjects[child] as number;
+      details[hole] = details[child] as number;
       hole = child;
     }
-    this.#move(last, hole);
-  }
-
-  #move(from: number, to: number): void {
-    this.#times[to] = this.#times[from] as number;
-    this.#kinds[to] = this.#kinds[from] as number;
-    this.#subjects[to] = this.#subjects[from] as number;
-    this.#details[to] = this.#details[from] as number;
-  }
-
-  #set(index: number, atSeconds: number, kind: number, subject: number, detail: number): void {
-    this.#times[index] = atSeconds;
-    this.#kinds[index] = kind;
-    this.#subjects[index] = subject;
-    this.#details[index] = detail;
+    times[hole] = lastTime;
+    kinds[hole] = kinds[last] as number;
+    subjects[hole] = subjects[last] as number;
+    details[hole] = details[last] as number;
   }
 
   #grow(): void {

@@ -1,5 +1,7 @@
 /** The ways to steer that are compared. */
+import { STEERING_TERMS, type SteeringTerms } from '../../core/srv-policy.ts';
 import type { SimulatedSlot } from './fleet.ts';
+import type { FullRule } from './slots.ts';
 
 export interface Policy {
   name: string;
@@ -8,8 +10,12 @@ export interface Policy {
   healthChecks: boolean;
   /** Weights follow load by core/srv-policy.ts; else they stay. */
   steering: boolean;
-  /** `/healthz` says 503 while the slot is full, so that it leaves DNS. */
-  fullIsUnhealthy: boolean;
+  /** When `/healthz` says 503 because the slot is full. */
+  full: FullRule;
+  /** Shown only in these scenarios, unless it is asked for by name. */
+  onlyIn?: readonly string[];
+  /** Of steering; those of production when absent. */
+  terms?: SteeringTerms;
   initialWeight: (slot: SimulatedSlot) => number;
 }
 
@@ -21,7 +27,7 @@ export const POLICIES: readonly Policy[] = [
     what: "the vendor's guide: weights 40/30/30 and a backup; a dead server stays in the answer for an hour",
     healthChecks: false,
     steering: false,
-    fullIsUnhealthy: true,
+    full: 0,
     initialWeight: ({ staticWeight }) => staticWeight,
   },
   {
@@ -29,7 +35,7 @@ export const POLICIES: readonly Policy[] = [
     what: 'the same weights, with health checks',
     healthChecks: true,
     steering: false,
-    fullIsUnhealthy: true,
+    full: 0,
     initialWeight: ({ staticWeight }) => staticWeight,
   },
   {
@@ -37,7 +43,26 @@ export const POLICIES: readonly Policy[] = [
     what: 'health checks, and weights that follow load',
     healthChecks: true,
     steering: true,
-    fullIsUnhealthy: true,
+    full: 0,
+    initialWeight: plannedWeight,
+  },
+  {
+    name: 'ours-whole-call',
+    what: 'as ours, but a call takes a whole call from the weight, and changes are of a fifth',
+    healthChecks: true,
+    steering: true,
+    full: 0,
+    onlyIn: ['slot-dies', 'slot-drains', 'nearly-full'],
+    terms: { ...STEERING_TERMS, callShare: 1, minChange: 0.2 },
+    initialWeight: plannedWeight,
+  },
+  {
+    name: 'ours-full-until-95',
+    what: 'as ours, but a slot that was full stays unhealthy until 5 % of it are free',
+    healthChecks: true,
+    steering: true,
+    full: 0.05,
+    onlyIn: ['nearly-full'],
     initialWeight: plannedWeight,
   },
   {
@@ -45,7 +70,8 @@ export const POLICIES: readonly Policy[] = [
     what: 'as ours, but a full slot stays healthy, and only refuses',
     healthChecks: true,
     steering: true,
-    fullIsUnhealthy: false,
+    full: 'never',
+    onlyIn: ['nearly-full'],
     initialWeight: plannedWeight,
   },
 ];

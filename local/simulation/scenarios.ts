@@ -9,12 +9,14 @@ const END_MINUTE = 100;
 export const PERSON_ACTS_AFTER_MINUTES = 60;
 
 /**
- * `kill`: the host is gone, with its calls; `hang`: it still accepts connections, and answers nothing; `reports-down`: the fleet
+ * `kill`: the host is gone, with its calls; `hang`: it still accepts connections, and answers nothing; `stall`: as
+ * that, while its SIP server goes on to say 100; `reports-down`: the fleet
  * table takes no load reports.
  */
 export type ActionKind =
   | 'kill'
   | 'hang'
+  | 'stall'
   | 'drain'
   | 'restore'
   | 'route53-down'
@@ -79,6 +81,13 @@ export const SCENARIOS: readonly Scenario[] = [
     what: 'a slot accepts connections, and answers neither SIP nor health checks',
     load: [[0, 0.6]],
     actions: [{ minute: EVENT_MINUTE, kind: 'hang', slots: [1] }],
+    endMinute: END_MINUTE,
+  },
+  {
+    name: 'slot-stalls',
+    what: 'as slot-hangs, but its SIP server still says 100: SRCs wait, and try no other',
+    load: [[0, 0.6]],
+    actions: [{ minute: EVENT_MINUTE, kind: 'stall', slots: [1] }],
     endMinute: END_MINUTE,
   },
   {

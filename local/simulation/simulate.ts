@@ -1,22 +1,19 @@
 /** One scenario under one policy, event by event. The same options give the same figures. */
 import { REPORT_INTERVAL_SECONDS } from '../../core/fleet.ts';
 import { SRV_TTL_SECONDS } from '../../core/slot-plan.ts';
-import type { SteeringTerms } from '../../core/srv-policy.ts';
 import { chooseMultivalue } from '../dns-server/zone.ts';
 import { EventHeap } from './event-heap.ts';
 import { Balance, type Figures, type Series } from './figures.ts';
 import { type Fleet, planFleet, type SimulatedSlot } from './fleet.ts';
-import { inDnsAtSeconds, probePhases } from './health-check.ts';
+import { HealthChecks } from './health-checks.ts';
 import type { Policy } from './policies.ts';
 import { randomOf } from './random.ts';
 import { type Action, PERSON_ACTS_AFTER_MINUTES, type Scenario, WARM_UP_MINUTES } from './scenarios.ts';
-import { REFUSED, SILENCE, Slots, TAKEN } from './slots.ts';
-import { Srcs, type Target } from './srcs.ts';
+import { type Failure, REFUSED, SILENCE, Slots, SWALLOWED, TAKEN } from './slots.ts';
+import { SRC_PATIENCE_SECONDS, Srcs, type Target } from './srcs.ts';
 import { STEERING_INTERVAL_SECONDS, Steering } from './steering.ts';
 import { callSeconds, loadAt, nextCallAt, remainingCallSeconds } from './traffic.ts';
 
-/** How long an SRC waits for any answer before it tries the next target. */
-const SRC_PATIENCE_SECONDS = 1;
 /** "Changes generally propagate to all Route 53 name servers within 60 seconds" (Developer Guide). */
 const IN_SYNC_SECONDS = { from: 10, to: 60 };
 /** A run on schedule is not on the second. */
@@ -31,11 +28,12 @@ export interface SimulationOptions {
   slots: number;
   /** Calls at the same time when the load is `REFERENCE_LOAD`. */
   calls: number;
-  terms?: SteeringTerms;
 }
 
 /** Share of the first tier's capacity that `calls` of the options stands for. */
 export const REFERENCE_LOAD = 0.7;
+
+const FAILURES = { kill: 'dead', hang: 'hangs', stall: 'stalls' } as const satisfies Record<string, Failure>;
 
 export interface SimulationResult {
   figures: Figures;
@@ -46,16 +44,17 @@ export interface SimulationResult {
 const CALL_ENDS = 0; // slot, life of the slot
 const REPORTS = 1; // slots whose index has this remainder by the interval
 const STEERS = 2; // region; 1 if it is the regular run, which is followed by another
-const HEALTH_IN_DNS = 3; // slot, version
+const HEALTH_IN_DNS = 3; // slot, 1 for healthy
 const WEIGHT_IN_DNS = 4; // slot, weight
 const ACTS = 5; // index of the action
 const SAMPLE = 6;
 const PERSON_ACTS = 7; // slot
+const PROBE = 8; // slot, checker
+const PROBE_RESULT = 9; // slot, twice the checker, plus 1 for healthy
 
 export function simulate(options: SimulationOptions): SimulationResult {
-  const { scenario, policy, seed } = options;
-  const fleet = planFleet(options.slots, options.calls / REFERENCE_LOAD, scenario.sizeOf);
-  return new Simulation(options, fleet, scenario, policy, seed).run();
+  const { slots, calls, scenario } = options;
+  return new Simulation(planFleet(slots, calls / REFERENCE_LOAD, scenario.sizeOf), options).run();
 }
 
 class Simulation {
@@ -72,10 +71,8 @@ class Simulation {
 
   // DNS.
   readonly #weights: Int32Array;
-  readonly #healthInDns: Uint8Array;
-  readonly #healthVersion: Int32Array;
+  readonly #healthChecks: HealthChecks;
   readonly #removed: Uint8Array;
-  readonly #phases: number[][];
   readonly #slotsOfName: number[][];
   #route53Answers = true;
   #reportsArrive = true;
@@ -98,7 +95,7 @@ class Simulation {
   #highestUtilisation = 0;
   readonly #seed: number;
 
-  constructor(options: SimulationOptions, fleet: Fleet, scenario: Scenario, policy: Policy, seed: number) {
+  constructor(fleet: Fleet, { scenario, policy, seed }: SimulationOptions) {
     this.#scenario = scenario;
     this.#policy = policy;
     this.#fleet = fleet;
@@ -113,13 +110,20 @@ class Simulation {
     };
     this.#slots = new Slots(
       slots.map(({ plan }) => plan.callCapacity),
-      policy.fullIsUnhealthy,
+      policy.full,
     );
     this.#weights = Int32Array.from(slots, policy.initialWeight);
-    this.#healthInDns = new Uint8Array(slots.length).fill(1);
-    this.#healthVersion = new Int32Array(slots.length);
     this.#removed = new Uint8Array(slots.length);
-    this.#phases = slots.map(({ plan }) => probePhases(plan.healthCheck, this.#random.delays));
+    const events = this.#events;
+    this.#healthChecks = new HealthChecks({
+      checks: slots.map(({ plan }) => plan.healthCheck),
+      isHealthy: (slot) => this.#slots.isHealthy(slot),
+      outcome: (slot) => this.#slots.probeOutcome(slot),
+      onProbe: (at, slot, checker) => events.push(at, PROBE, slot, checker),
+      onResult: (at, slot, checkerAndHealth) => events.push(at, PROBE_RESULT, slot, checkerAndHealth),
+      onVerdict: (at, slot, healthy) => events.push(at, HEALTH_IN_DNS, slot, healthy),
+      random: this.#random.delays,
+    });
     this.#slotsOfName = fleet.names.map((_, name) =>
       slots.flatMap((slot, index) => (slot.name === name ? [index] : [])),
     );
@@ -130,7 +134,7 @@ class Simulation {
           slots
             .filter(({ plan }) => plan.region === region)
             .map((slot) => ({ slot: slot.plan.name, weight: policy.initialWeight(slot) })),
-          options.terms,
+          policy.terms,
         ),
     );
     this.#srcs = new Srcs({
@@ -195,8 +199,13 @@ class Simulation {
         this.#steer(subject, detail === 1);
         break;
       case HEALTH_IN_DNS:
-        if (this.#healthVersion[subject] === detail)
-          this.#healthInDns[subject] = this.#slots.isHealthy(subject) ? 1 : 0;
+        this.#healthChecks.setInDns(subject, detail);
+        break;
+      case PROBE:
+        this.#healthChecks.probe(subject, detail, this.#now);
+        break;
+      case PROBE_RESULT:
+        this.#healthChecks.result(subject, detail, this.#now);
         break;
       case WEIGHT_IN_DNS:
         this.#weights[subject] = detail;
@@ -236,11 +245,16 @@ class Simulation {
         return;
       }
       if (outcome === REFUSED && counts) counts.refusedInvites++;
-      if (outcome === SILENCE) {
+      if (outcome === SILENCE || outcome === SWALLOWED)
         this.#secondsToLastInvite = Math.max(
           this.#secondsToLastInvite ?? 0,
           this.#now + waited - (this.#silentSince[slot] as number),
         );
+      if (outcome === SWALLOWED) {
+        if (counts) counts.lostCalls++;
+        return;
+      }
+      if (outcome === SILENCE) {
         waited += SRC_PATIENCE_SECONDS;
         if (counts) counts.unansweredInvites++;
       }
@@ -250,7 +264,7 @@ class Simulation {
   #answer(name: number): Target[] {
     const records = (this.#slotsOfName[name] as number[]).filter((slot) => this.#removed[slot] === 0);
     // Without health checks it is one record set with all values.
-    const isHealthy = (slot: number) => !this.#policy.healthChecks || this.#healthInDns[slot] === 1;
+    const isHealthy = (slot: number) => !this.#policy.healthChecks || this.#healthChecks.isHealthyInDns(slot);
     return chooseMultivalue(records, isHealthy, this.#random.dns).map((slot) => ({
       slot,
       priority: this.#priority(slot),
@@ -259,19 +273,7 @@ class Simulation {
   }
 
   #healthChanged(slot: number): void {
-    if (!this.#policy.healthChecks) return;
-    const version = (this.#healthVersion[slot] as number) + 1;
-    this.#healthVersion[slot] = version;
-    const healthy = this.#slots.isHealthy(slot);
-    if (healthy === (this.#healthInDns[slot] === 1)) return;
-    const at = inDnsAtSeconds(
-      this.#plan(slot).healthCheck,
-      this.#phases[slot] as number[],
-      this.#now,
-      healthy,
-      this.#slots.probeOutcome(slot),
-    );
-    this.#events.push(at, HEALTH_IN_DNS, slot, version);
+    if (this.#policy.healthChecks) this.#healthChecks.changed(slot, this.#now);
   }
 
   #report(bucket: number): void {
@@ -323,14 +325,14 @@ class Simulation {
     }
   }
 
-  #actOnSlot(kind: 'kill' | 'hang' | 'drain' | 'restore', slot: number): void {
+  #actOnSlot(kind: 'drain' | 'restore' | keyof typeof FAILURES, slot: number): void {
     if (kind === 'restore') {
       this.#slots.restore(slot);
       this.#removed[slot] = 0;
     } else {
       if (kind === 'drain') this.#slots.drain(slot);
       else {
-        this.#count.cutCalls += this.#slots.silence(slot, kind === 'kill' ? 'dead' : 'hangs');
+        this.#count.cutCalls += this.#slots.fail(slot, FAILURES[kind]);
         this.#silentSince[slot] = this.#now;
         this.#secondsToLastInvite ??= 0;
       }

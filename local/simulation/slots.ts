@@ -1,15 +1,23 @@
 /** The recorders, as far as steering sees them: what they answer to an INVITE, to a probe, and what they report. */
 import type { SlotState } from '../../core/fleet.ts';
-import type { ProbeOutcome } from './health-check.ts';
+import type { ProbeOutcome } from './health-checks.ts';
 
 /** What an INVITE comes to. */
 export const TAKEN = 0;
 export const REFUSED = 1;
 export const SILENCE = 2;
-export type InviteOutcome = typeof TAKEN | typeof REFUSED | typeof SILENCE;
+/** 100 Trying, and nothing after it: no reason for an SRC to try another (RFC 3263 section 4.3). */
+export const SWALLOWED = 3;
+export type InviteOutcome = typeof TAKEN | typeof REFUSED | typeof SILENCE | typeof SWALLOWED;
 
-/** A full slot is healthy again when so much of it is free: else its health would flap with each call. */
-const FREE_AGAIN_SHARE = 0.05;
+/**
+ * When a full slot says so to health checks: as long as it is full, also until a part of it is free again (a share of its capacity),
+ * or never.
+ */
+export type FullRule = number | 'never';
+
+/** How a slot stops to work. */
+export type Failure = 'dead' | 'hangs' | 'stalls';
 
 export class Slots {
   /** Calls that it holds at most, and those that it holds. */
@@ -18,18 +26,19 @@ export class Slots {
   /** Counts its lives: the end of a call of an earlier one means nothing. */
   readonly life: Int32Array;
   readonly #silent: Uint8Array;
+  readonly #stalls: Uint8Array;
   readonly #draining: Uint8Array;
   readonly #full: Uint8Array;
   readonly #outcome: ProbeOutcome[];
-  readonly #fullIsUnhealthy: boolean;
+  readonly #fullRule: FullRule;
 
-  /** @param fullIsUnhealthy whether a full slot says so to health checks */
-  constructor(capacities: readonly number[], fullIsUnhealthy: boolean) {
-    this.#fullIsUnhealthy = fullIsUnhealthy;
+  constructor(capacities: readonly number[], fullRule: FullRule) {
+    this.#fullRule = fullRule;
     this.capacity = Int32Array.from(capacities);
     this.active = new Int32Array(capacities.length);
     this.life = new Int32Array(capacities.length);
     this.#silent = new Uint8Array(capacities.length);
+    this.#stalls = new Uint8Array(capacities.length);
     this.#draining = new Uint8Array(capacities.length);
     this.#full = new Uint8Array(capacities.length);
     this.#outcome = capacities.map(() => 'answers');
@@ -41,7 +50,7 @@ export class Slots {
 
   /** What the slot does with an INVITE; one that is taken counts. */
   invite(slot: number): InviteOutcome {
-    if (this.#silent[slot] === 1) return SILENCE;
+    if (this.#silent[slot] === 1) return this.#stalls[slot] === 1 ? SWALLOWED : SILENCE;
     const active = this.active[slot] as number;
     if (this.#draining[slot] === 1 || active >= (this.capacity[slot] as number)) return REFUSED;
     this.active[slot] = active + 1;
@@ -55,23 +64,25 @@ export class Slots {
 
   /** Whether its load has changed its health; to be asked after an INVITE and an end. */
   noticeFull(slot: number): boolean {
-    if (!this.#fullIsUnhealthy) return false;
+    if (this.#fullRule === 'never') return false;
     const capacity = this.capacity[slot] as number;
     const free = capacity - (this.active[slot] as number);
-    const full = this.#full[slot] === 1 ? free < FREE_AGAIN_SHARE * capacity : free <= 0;
+    const full = free <= 0 || (this.#full[slot] === 1 && free < this.#fullRule * capacity);
     if (full === (this.#full[slot] === 1)) return false;
     this.#full[slot] = full ? 1 : 0;
     return true;
   }
 
   /**
-   * It answers nothing any more.
+   * It answers nothing any more, but for a SIP server that still says 100 when it stalls.
    * @returns how many calls it had
    */
-  silence(slot: number, outcome: 'dead' | 'hangs'): number {
+  fail(slot: number, failure: Failure): number {
     const cut = this.active[slot] as number;
     this.#silent[slot] = 1;
-    this.#outcome[slot] = outcome;
+    this.#stalls[slot] = failure === 'stalls' ? 1 : 0;
+    // Of a process that is stopped the kernel still accepts connections.
+    this.#outcome[slot] = failure === 'dead' ? 'dead' : 'hangs';
     this.#full[slot] = 0;
     this.active[slot] = 0;
     this.life[slot] = (this.life[slot] as number) + 1;

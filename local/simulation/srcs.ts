@@ -3,6 +3,9 @@ import { MAX_SLOTS_PER_SERVICE } from '../../core/deployment.ts';
 import { byPriorityAndZero, chooseByWeight } from '../broadworks/srv-selection.ts';
 import type { Random } from './random.ts';
 
+/** How long an SRC waits for any answer before it tries the next target. */
+export const SRC_PATIENCE_SECONDS = 1;
+
 /** One SRV record of an answer. */
 export interface Target {
   slot: number;

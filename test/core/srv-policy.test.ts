@@ -159,6 +159,7 @@ describe('what is worth a write', () => {
     const terms = { ...STEERING_TERMS, minChange: 0.5, minIntervalSeconds: 10, halvingSeconds: 40 };
     const facts = { calls: 600, changedSecondsAgo: 10 };
     expect(weightChanges([slot({ ...facts })], NOW, terms)).toEqual([]);
+    expect(weightChanges([slot({ ...facts })], NOW, { ...terms, callShare: 1 })).toMatchObject([{ to: 400 }]);
     expect(weightChanges([slot({ ...facts, calls: 625 })], NOW, terms)).toMatchObject([{ to: 500 }]);
     expect(weightChanges([slot({ ageSeconds: 40, changedSecondsAgo: 40 })], NOW, terms)).toMatchObject([
       { to: 500 },

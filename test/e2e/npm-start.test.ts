@@ -238,6 +238,8 @@ describe('npm start', () => {
       process.kill(Number(pid), 'SIGKILL');
       await run.until(new RegExp(`!  recorder ${slot} ended with SIGKILL`));
       await run.until(new RegExp(`!  health check of ${slot}: unhealthy \\(.*ECONNREFUSED`));
+      await run.until(new RegExp(`^ {2}[0-9:]{8} {2}${slot} does not answer$`, 'm'));
+      await run.until(new RegExp(`^ {2}[0-9:]{8} {2}${slot} has left DNS$`, 'm'));
       await stop(run);
     },
     TIMEOUT_MS,

@@ -8,7 +8,7 @@ import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { BY_TIME_INDEX } from '../../core/index-items.ts';
+import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
 import { manifestKey } from '../../core/keys.ts';
 import type { Manifest } from '../../core/manifest.ts';
 import { installEmulator, startEmulator } from '../../local/cloud/emulator.ts';
@@ -86,18 +86,19 @@ export async function createIndexTable(client: DynamoDBClient, tableName: string
     new CreateTableCommand({
       TableName: tableName,
       BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: ['pk', 'sk', 'timePk', 'timeSk'].map((name) => ({
+      AttributeDefinitions: ['pk', 'sk', 'timePk', 'timeSk', 'tenantPk'].map((name) => ({
         AttributeName: name,
         AttributeType: 'S' as const,
       })),
       KeySchema: keys('pk', 'sk'),
       GlobalSecondaryIndexes: [
-        {
-          IndexName: BY_TIME_INDEX,
-          KeySchema: keys('timePk', 'timeSk'),
-          Projection: { ProjectionType: 'ALL' as const },
-        },
-      ],
+        [BY_TIME_INDEX, 'timePk'] as const,
+        [BY_TENANT_INDEX, 'tenantPk'] as const,
+      ].map(([IndexName, partition]) => ({
+        IndexName,
+        KeySchema: keys(partition, 'timeSk'),
+        Projection: { ProjectionType: 'ALL' as const },
+      })),
       StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
     }),
   );

@@ -1,6 +1,7 @@
 /** A placed call, and the recording of it, as they should be. */
 import { createHash } from 'node:crypto';
-import { type IndexedRecording, recordingItem } from '../../core/index-items.ts';
+import { type RecordingSummary, summaryOf } from '../../core/index-entries.ts';
+import { recordingItem } from '../../core/index-items.ts';
 import type { CallResult } from '../../local/broadworks/simulator.ts';
 import { makeManifest } from '../helpers/manifest.ts';
 import { pcmWav, tone } from './audio-check/make-wav.ts';
@@ -25,9 +26,9 @@ export function makeResult(given: Partial<CallResult> = {}): CallResult {
   };
 }
 
-export function makeRecording(given: Partial<IndexedRecording> = {}): IndexedRecording {
-  const item = recordingItem(makeManifest({ direction: 'outgoing' }));
-  return { ...item, sipCallId: 'BW1@127.0.0.1', ...given };
+export function makeRecording(given: Partial<RecordingSummary> = {}): RecordingSummary {
+  const summary = summaryOf(recordingItem(makeManifest({ direction: 'outgoing' })));
+  return { ...summary, sipCallId: 'BW1@127.0.0.1', ...given };
 }
 
 export const AUDIO = pcmWav([tone(440), tone(1_805)], 1_000);

@@ -1,4 +1,5 @@
-import { homeCopyItem, type IndexedRecording } from '../../core/index-items.ts';
+import type { RecordingSummary } from '../../core/index-entries.ts';
+import { homeCopyItem } from '../../core/index-items.ts';
 import type { CallResult } from '../../local/broadworks/simulator.ts';
 import { type VerifiedCall, verifyCalls } from '../../local/verify.ts';
 import { makeManifest } from '../helpers/manifest.ts';
@@ -12,7 +13,7 @@ afterEach(() => api?.close());
 interface Setup {
   calls?: CallResult[];
   /** What the index holds at each question; the last for ever. */
-  recordings?: IndexedRecording[][];
+  recordings?: RecordingSummary[][];
   audio?: Buffer;
   sha256?: string;
   audioStatus?: number;

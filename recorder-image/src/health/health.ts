@@ -44,13 +44,13 @@ export interface LocalFacts extends Omit<Resources, 'freeSpoolBytes'> {
 /** A call of two streams takes two pairs of ports. */
 const MIN_FREE_PORT_PAIRS = 2;
 
-/** Of the capacity, or of the ports: so much must be free again, and more than one call's worth, before "full" is over. */
-const CALM_SHARE = 0.05;
+/** So much of the ports must be free again, and more than one call's worth, before they are short no more. */
+const CALM_PORT_SHARE = 0.05;
 /** The room above the reserve that ends `disk-full`, of the reserve. */
 const CALM_DISK_SHARE = 0.1;
 
-const calmAmount = (total: number, least: number): number =>
-  Math.min(total, Math.max(least, Math.ceil(total * CALM_SHARE)));
+const calmPortPairs = (total: number): number =>
+  Math.min(total, Math.max(2 * MIN_FREE_PORT_PAIRS, Math.ceil(total * CALM_PORT_SHARE)));
 
 interface Rule {
   reason: string;
@@ -70,10 +70,10 @@ const RULES: readonly Rule[] = [
   { reason: 'draining', isBad: ({ draining }) => draining },
   { reason: 'region-closed', isBad: ({ regionClosed }) => regionClosed },
   {
+    // Over as soon as one call fits: a full slot that stays away fills the others, and so on. The simulation of steering refuses
+    // 60 times as many INVITEs near capacity where this ends at 5 % free (docs/steering-simulation.md).
     reason: 'full',
     isBad: ({ activeRecordings, callCapacity }) => activeRecordings >= callCapacity,
-    isCalm: ({ activeRecordings, callCapacity }) =>
-      callCapacity - activeRecordings >= calmAmount(callCapacity, 2),
   },
   { reason: 'spool-filling', isBad: ({ spoolIsFilling }) => spoolIsFilling }, // its forecast has calm limits of its own
   {
@@ -89,8 +89,7 @@ const RULES: readonly Rule[] = [
   {
     reason: 'rtp-ports-short',
     isBad: ({ freeRtpPortPairs }) => freeRtpPortPairs < MIN_FREE_PORT_PAIRS,
-    isCalm: ({ freeRtpPortPairs, rtpPortPairs }) =>
-      freeRtpPortPairs >= calmAmount(rtpPortPairs, 2 * MIN_FREE_PORT_PAIRS),
+    isCalm: ({ freeRtpPortPairs, rtpPortPairs }) => freeRtpPortPairs >= calmPortPairs(rtpPortPairs),
   },
   {
     reason: 'disk-full',

@@ -78,8 +78,11 @@ export interface SteeringReport {
   table: string;
 }
 
+/** Limit of a probe that gets no connection; no time factor makes it shorter. */
+const PROBE_SECONDS = 4;
+
 /** Interval times threshold, and 5 s. */
-const leaveLimitSeconds = (timeFactor: number): number => (10 * 2) / timeFactor + 5;
+const leaveLimitSeconds = (timeFactor: number): number => 2 * Math.max(10 / timeFactor, PROBE_SECONDS) + 5;
 
 /**
  * Plays one drill.

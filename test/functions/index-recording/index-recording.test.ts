@@ -5,10 +5,13 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { CreateQueueCommand, ReceiveMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
-import { type DynamoDBDocumentClient, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { type DynamoDBDocumentClient, PutCommand, paginateQuery } from '@aws-sdk/lib-dynamodb';
+import { entryItems } from '../../../core/index-entries.ts';
 import { homeCopyItem, recordingItem, recordingPartition, type TableKey } from '../../../core/index-items.ts';
-import { InvalidManifestError } from '../../../core/manifest.ts';
+import { InvalidManifestError, type Manifest } from '../../../core/manifest.ts';
 import { indexManifest } from '../../../functions/index-recording/index-recording.ts';
+import { writeItems } from '../../../functions/index-recording/write-items.ts';
+import { seededRandom } from '../../fixtures/mutate.ts';
 import {
   createIndexTable,
   EMULATOR_START_TIMEOUT_MS,
@@ -39,22 +42,61 @@ const index = (key: string) => indexManifest({ s3, table, tableName: TABLE }, { 
 
 /** Items of one recording, as plain data without what is undefined, in order of sort key. */
 async function itemsOf(recordingId: string): Promise<unknown[]> {
-  const { Items = [] } = await table.send(new ScanCommand({ TableName: TABLE, ConsistentRead: true }));
-  return (Items as TableKey[])
-    .filter(({ pk }) => pk === recordingPartition(recordingId))
-    .toSorted((a, b) => (a.sk < b.sk ? -1 : 1));
+  const items: TableKey[] = [];
+  const pages = paginateQuery(
+    { client: table },
+    {
+      TableName: TABLE,
+      KeyConditionExpression: 'pk = :pk',
+      ExpressionAttributeValues: { ':pk': recordingPartition(recordingId) },
+      ConsistentRead: true,
+    },
+  );
+  for await (const { Items = [] } of pages) items.push(...(Items as TableKey[]));
+  return items;
+}
+
+/** All items of a manifest, as they should be. */
+const itemsWanted = (manifest: Manifest): unknown[] =>
+  [homeCopyItem(manifest, BUCKET), ...entryItems(recordingItem(manifest)), recordingItem(manifest)]
+    .toSorted((a, b) => (a.sk < b.sk ? -1 : 1))
+    .map(plain);
+
+/** Revisions of one recording, each with a party, a status and a group of its own. */
+function revisionsOf(count: number): Manifest[] {
+  const { recordingId } = makeManifest();
+  const statuses = ['partial', 'recovered', 'partial', 'complete'] as const;
+  return Array.from({ length: count }, (_, index) =>
+    makeManifest({
+      recordingId,
+      revision: index + 1,
+      status: statuses[index] ?? 'complete',
+      participants: [
+        { id: 'p', aors: [], names: [], number: `+1214555010${index}`, streamLabels: [] },
+        { id: 'all', aors: ['sip:all@example.com'], names: [], streamLabels: [] },
+      ],
+      broadWorks: { groupId: `group-${index}` },
+    }),
+  );
+}
+
+const isIn = (manifest: Manifest, { sk }: TableKey): boolean =>
+  entryItems(recordingItem(manifest)).some((entry) => entry.sk === sk);
+
+function shuffled<Item>(items: Item[], random: () => number): Item[] {
+  return items
+    .map((item) => ({ item, at: random() }))
+    .toSorted((one, other) => one.at - other.at)
+    .map(({ item }) => item);
 }
 
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
 describe('indexManifest', () => {
-  it('writes the recording and its home copy', async () => {
+  it('writes the recording, its home copy and an entry for each key', async () => {
     const manifest = makeManifest();
     expect(await index(await putManifest(s3, BUCKET, manifest))).toBe('indexed');
-    expect(await itemsOf(manifest.recordingId)).toEqual([
-      homeCopyItem(manifest, BUCKET),
-      plain(recordingItem(manifest)),
-    ]);
+    expect(await itemsOf(manifest.recordingId)).toEqual(itemsWanted(manifest));
   });
 
   it('takes an event twice', async () => {
@@ -70,7 +112,7 @@ describe('indexManifest', () => {
     const first = makeManifest({ status: 'partial', statusReasons: ['no-media'], revision: 1 });
     const second = { ...makeManifest({ recordingId: first.recordingId }), revision: 2 };
     const itemsNow = () => itemsOf(first.recordingId);
-    const wanted = [homeCopyItem(second, BUCKET), recordingItem(second)].map(plain);
+    const wanted = itemsWanted(second);
 
     expect(await index(await putManifest(s3, BUCKET, first))).toBe('indexed');
     expect(await index(await putManifest(s3, BUCKET, second))).toBe('indexed');
@@ -79,12 +121,52 @@ describe('indexManifest', () => {
     expect(await itemsNow()).toEqual(wanted);
   });
 
+  it('removes what a newer revision no longer has, in whatever order and however often they come', async () => {
+    for (const seed of [1, 2, 3]) {
+      const random = seededRandom(seed);
+      const revisions = revisionsOf(4);
+      const newest = revisions.at(-1) as Manifest;
+      const writes = shuffled([...revisions, ...revisions, ...revisions], random).map((manifest) =>
+        writeItems({ table, tableName: TABLE }, manifest, homeCopyItem(manifest, BUCKET)),
+      );
+      await Promise.all(writes);
+      expect(await itemsOf(newest.recordingId)).toEqual(itemsWanted(newest));
+    }
+  });
+
+  it('completes what a writer that died left behind, before and after the recording item', async () => {
+    const [first, second] = revisionsOf(2) as [Manifest, Manifest];
+    const put = (Item: object) => table.send(new PutCommand({ TableName: TABLE, Item }));
+    // Died among the entries of its first revision.
+    for (const entry of entryItems(recordingItem(first)).slice(0, 3)) await put(entry);
+    expect(await index(await putManifest(s3, BUCKET, second))).toBe('indexed');
+    expect(await itemsOf(second.recordingId)).toEqual(itemsWanted(second));
+    // Died between the recording item and the removal, or wrote an entry late.
+    for (const entry of entryItems(recordingItem(first))) if (!isIn(second, entry)) await put(entry);
+    expect(await itemsOf(second.recordingId)).not.toEqual(itemsWanted(second));
+    expect(await index(await putManifest(s3, BUCKET, second))).toBe('alreadyIndexed');
+    expect(await itemsOf(second.recordingId)).toEqual(itemsWanted(second));
+  });
+
+  it('indexes a conference of 500', async () => {
+    const participants = Array.from({ length: 500 }, (_, index) => ({
+      id: `p${index}`,
+      aors: [`sip:p${index}@example.com`],
+      names: [],
+      number: `+1214555${String(index).padStart(4, '0')}`,
+      streamLabels: [],
+    }));
+    const manifest = makeManifest({ participants });
+    expect(await index(await putManifest(s3, BUCKET, manifest))).toBe('indexed');
+    expect(await itemsOf(manifest.recordingId)).toEqual(itemsWanted(manifest));
+  });
+
   it('indexes once when the same event is worked on many times at once', async () => {
     const manifest = makeManifest();
     const key = await putManifest(s3, BUCKET, manifest);
     const outcomes = await Promise.all(Array.from({ length: 8 }, () => index(key)));
     expect(outcomes.filter((outcome) => outcome === 'indexed')).toHaveLength(1);
-    expect(await itemsOf(manifest.recordingId)).toHaveLength(2);
+    expect(await itemsOf(manifest.recordingId)).toEqual(itemsWanted(manifest));
   });
 
   it('passes over what is no manifest', async () => {
@@ -181,6 +263,6 @@ describe('copy jobs', () => {
     await expect(indexManifest(dependencies, { bucket: BUCKET, key })).rejects.toMatchObject({
       name: expect.stringContaining('QueueDoesNotExist'),
     });
-    expect(await itemsOf(manifest.recordingId)).toHaveLength(2);
+    expect(await itemsOf(manifest.recordingId)).toHaveLength(2 + entryItems(recordingItem(manifest)).length);
   });
 });

@@ -5,6 +5,7 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { BatchWriteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda';
+import { entryItems } from '../../../core/index-entries.ts';
 import { homeCopyItem, recordingItem, replicaCopyItem } from '../../../core/index-items.ts';
 import { fileKey } from '../../../core/keys.ts';
 import type { Manifest } from '../../../core/manifest.ts';
@@ -50,6 +51,16 @@ const silent = makeManifest({
   files: [],
 });
 
+/** Both parties of a call, and the leg of one of them after a redirection that renewed the id of the call. */
+const legs = [
+  ['2026-11-19T10:00:00.100Z', 'before', ['before', 'sip-1']],
+  ['2026-11-19T10:00:00.000Z', 'before', ['before', 'after/100%@x', 'sip-2']],
+  ['2026-11-19T10:05:00.000Z', 'after/100%@x', ['after/100%@x', 'sip-3']],
+] as const;
+const redirected = legs.map(([startedAt, callId, correlationIds]) =>
+  makeManifest({ startedAt, call: { callId, correlationIds: [...correlationIds] } }),
+);
+
 let emulator: TestEmulator;
 
 beforeAll(async () => {
@@ -57,15 +68,15 @@ beforeAll(async () => {
   await createIndexTable(emulator.dynamo(REGION), TABLE);
   for (const region of [REGION, OTHER_REGION])
     await emulator.s3(region).send(new CreateBucketCommand({ Bucket: bucketIn(region) }));
-  const items = [...recordings, silent].flatMap((manifest) => [
-    recordingItem(manifest),
-    homeCopyItem(manifest, bucketIn(REGION)),
-  ]);
-  await emulator
-    .documents(REGION)
-    .send(
-      new BatchWriteCommand({ RequestItems: { [TABLE]: items.map((Item) => ({ PutRequest: { Item } })) } }),
-    );
+  for (const manifest of [...recordings, silent, ...redirected]) {
+    const recording = recordingItem(manifest);
+    const items = [homeCopyItem(manifest, bucketIn(REGION)), ...entryItems(recording), recording];
+    await emulator
+      .documents(REGION)
+      .send(
+        new BatchWriteCommand({ RequestItems: { [TABLE]: items.map((Item) => ({ PutRequest: { Item } })) } }),
+      );
+  }
   const { homeRegion, recordingId, startedAt } = recordings[0];
   const Key = fileKey({ homeRegion, recordingId, startedAt: new Date(startedAt) }, 'audio.wav');
   await emulator.s3(REGION).send(new PutObjectCommand({ Bucket: bucketIn(REGION), Key, Body: AUDIO }));
@@ -166,6 +177,63 @@ describe('GET /recordings', () => {
   });
 });
 
+describe('GET /recordings with conditions', () => {
+  it('answers with what they say', async () => {
+    const find = async (query: Record<string, string>) => {
+      const { status, body } = await request('/recordings', { from: '2026-11-01T00:00:00Z', ...query });
+      expect(status).toBe(200);
+      return idsOf(body);
+    };
+    const to = '2026-11-24T00:00:00Z';
+    expect(await find({ to, status: 'partial' })).toEqual([silent.recordingId]);
+    expect(
+      await find({ to, number: '+12145550101', direction: 'incoming', minDurationMs: '60000' }),
+    ).toHaveLength(9);
+    expect(await find({ to, tenant: 'acme', slot: 'use1-1', limit: '3' })).toEqual(newestFirst.slice(0, 3));
+    expect(await find({ to, tenant: 'other' })).toEqual([]);
+    expect(await find({ to, group: 'none' })).toEqual([]);
+    expect(await find({ to, user: 'nobody@example.com' })).toEqual([]);
+  });
+
+  it('continues them by cursor alone', async () => {
+    const asked = { ...DAY, number: '+12145550102', status: 'complete', limit: '3' };
+    const first = await request('/recordings', asked);
+    const second = await request('/recordings', { cursor: String(first.body.nextCursor) });
+    expect([...idsOf(first.body), ...idsOf(second.body)]).toEqual(newestFirst);
+    const stolen = { cursor: String(first.body.nextCursor), tenant: 'other' };
+    expect(await request('/recordings', stolen)).toMatchObject({ status: 400 });
+  });
+});
+
+describe('GET /calls/{id}', () => {
+  it.each(['before', 'sip-1', 'sip-3', 'after/100%@x'])(
+    'answers with all recordings of the call of %s, in order, over a redirection',
+    async (id) => {
+      const { status, body } = await request(`/calls/${encodeURIComponent(id)}`);
+      expect(status).toBe(200);
+      expect((body.recordings as { startedAt: string }[]).map(({ startedAt }) => startedAt)).toEqual([
+        '2026-11-19T10:00:00.000Z',
+        '2026-11-19T10:00:00.100Z',
+        '2026-11-19T10:05:00.000Z',
+      ]);
+      expect((body.correlationIds as string[]).toSorted()).toEqual([
+        'after/100%@x',
+        'before',
+        'sip-1',
+        'sip-2',
+        'sip-3',
+      ]);
+      expect(body.truncated).toBe(false);
+    },
+  );
+
+  it('answers 404 for a call that is not there', async () => {
+    expect(await request('/calls/none')).toEqual(
+      problemOf(404, 'there is no recording of a call none, or it is not indexed yet'),
+    );
+  });
+});
+
 describe('GET /recordings/{id}', () => {
   it('answers with the recording and its copies', async () => {
     const [{ recordingId }] = recordings;
@@ -180,6 +248,9 @@ describe('GET /recordings/{id}', () => {
   });
 
   it('answers 404 for a recording that is not there', async () => {
+    for (const id of [makeManifest().recordingId, 'x'.repeat(5000)])
+      expect(await request(`/recordings/${id}`)).toMatchObject({ status: 404 });
+    expect(await request(`/calls/${'x'.repeat(5000)}`)).toMatchObject({ status: 404 });
     const missing = problemOf(404, 'there is no recording unknown, or it is not indexed yet');
     expect(await request('/recordings/unknown')).toEqual(missing);
     expect(await request('/recordings/unknown/audio')).toEqual(missing);
@@ -268,6 +339,13 @@ describe('anything else', () => {
     'answers 404 to %s',
     async (path) => {
       expect(await request(path)).toEqual(problemOf(404, 'there is no such resource: see /recordings'));
+    },
+  );
+
+  it.each(['/calls/%', '/recordings/%E0%A4%A', '/recordings/100%/audio'])(
+    'answers 400 to %s',
+    async (path) => {
+      expect(await request(path)).toEqual(problemOf(400, expect.stringContaining('the path is not valid')));
     },
   );
 

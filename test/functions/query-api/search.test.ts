@@ -1,12 +1,14 @@
 import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
+import { entryItems, entryKey, summaryOf } from '../../../core/index-entries.ts';
 import { homeCopyItem, recordingItem } from '../../../core/index-items.ts';
 import type { Manifest } from '../../../core/manifest.ts';
 import {
   findCopies,
   findRecording,
   type IndexTable,
-  searchByTime,
-  type TimeRange,
+  MAX_ENTRIES_READ,
+  type RecordingQuery,
+  searchRecordings,
 } from '../../../functions/query-api/search.ts';
 import { seededRandom } from '../../fixtures/mutate.ts';
 import {
@@ -21,6 +23,8 @@ const REGION = 'us-east-1';
 const FIRST = Date.parse('2026-11-21T00:00:00.000Z');
 const DAY_MS = 24 * 60 * 60 * 1000;
 
+const WHOLE = { from: new Date(FIRST), to: new Date(FIRST + 3 * DAY_MS) };
+
 let emulator: TestEmulator;
 
 beforeAll(async () => {
@@ -29,17 +33,22 @@ beforeAll(async () => {
 afterAll(() => emulator.stop());
 
 async function indexOf(tableName: string, manifests: Manifest[]): Promise<IndexTable> {
-  const table = emulator.documents(REGION);
+  const index = { table: emulator.documents(REGION), tableName };
   await createIndexTable(emulator.dynamo(REGION), tableName);
   const items = manifests.flatMap((manifest) => [
-    recordingItem(manifest),
     homeCopyItem(manifest, 'recordings'),
+    ...entryItems(recordingItem(manifest)),
+    recordingItem(manifest),
   ]);
+  await putAll(index, items);
+  return index;
+}
+
+async function putAll({ table, tableName }: IndexTable, items: object[]): Promise<void> {
   for (let at = 0; at < items.length; at += 25) {
     const RequestItems = { [tableName]: items.slice(at, at + 25).map((Item) => ({ PutRequest: { Item } })) };
     await table.send(new BatchWriteCommand({ RequestItems }));
   }
-  return { table, tableName };
 }
 
 /** Recordings over three days; every fifth starts in the same millisecond as the one before it. */
@@ -61,15 +70,14 @@ const newestFirst = (manifests: Manifest[]): string[] =>
     .toSorted((a, b) => (a.key < b.key ? 1 : -1))
     .map(({ recordingId }) => recordingId);
 
-async function readAll(index: IndexTable, range: TimeRange, limit: () => number) {
+async function readAll(index: IndexTable, query: RecordingQuery, limit: () => number) {
   const ids: string[] = [];
   let after: string | undefined;
   let pages = 0;
   do {
     const size = limit();
-    const { items, last } = await searchByTime(index, { ...range, limit: size, ...(after && { after }) });
+    const { items, last } = await searchRecordings(index, query, { limit: size, ...(after && { after }) });
     expect(items.length).toBeLessThanOrEqual(size);
-    if (last) expect(items).toHaveLength(size);
     ids.push(...items.map(({ recordingId }) => recordingId));
     after = last;
     pages += 1;
@@ -77,7 +85,7 @@ async function readAll(index: IndexTable, range: TimeRange, limit: () => number)
   return { ids, pages };
 }
 
-describe('searchByTime', () => {
+describe('searchRecordings', () => {
   it.each([11, 12])(
     'gives 300 recordings of 3 days once each, in order, in pages of any size (seed %i)',
     async (seed) => {
@@ -114,11 +122,8 @@ describe('searchByTime', () => {
       'half-open',
       times.map((startedAt) => makeManifest({ startedAt })),
     );
-    const { items, last } = await searchByTime(index, {
-      from: new Date('2026-11-22T10:00:00Z'),
-      to: new Date('2026-11-22T11:00:00Z'),
-      limit: 10,
-    });
+    const range = { from: new Date('2026-11-22T10:00:00Z'), to: new Date('2026-11-22T11:00:00Z') };
+    const { items, last } = await searchRecordings(index, range, { limit: 10 });
     expect(items.map(({ startedAt }) => startedAt)).toEqual([times[2], times[1]]);
     expect(last).toBeUndefined();
   });
@@ -127,23 +132,121 @@ describe('searchByTime', () => {
     const manifests = threeDays(8, seededRandom(14));
     const index = await indexOf('exact', manifests);
     const range = { from: new Date(FIRST), to: new Date(FIRST + 3 * DAY_MS) };
-    expect((await searchByTime(index, { ...range, limit: 8 })).last).toBeUndefined();
-    expect((await searchByTime(index, { ...range, limit: 7 })).last).toBeDefined();
+    expect((await searchRecordings(index, range, { limit: 8 })).last).toBeUndefined();
+    expect((await searchRecordings(index, range, { limit: 7 })).last).toBeDefined();
     expect(await readAll(index, range, () => 4)).toMatchObject({ pages: 2 });
-    expect(await searchByTime(index, { ...range, to: new Date(FIRST + 1), limit: 8 })).toEqual({ items: [] });
+    expect(await searchRecordings(index, { ...range, to: new Date(FIRST + 1) }, { limit: 8 })).toEqual({
+      items: [],
+      entriesRead: 0,
+    });
   });
 
-  it('gives the recording without the keys of the table', async () => {
+  it('gives a summary of the recording, without the keys of the table', async () => {
     const [manifest] = threeDays(1, seededRandom(15)) as [Manifest];
     const index = await indexOf('shape', [manifest]);
-    const { items } = await searchByTime(index, {
-      from: new Date(FIRST),
-      to: new Date(FIRST + 3 * DAY_MS),
-      limit: 1,
-    });
-    const { pk, sk, timePk, timeSk, ...recording } = recordingItem(manifest);
-    expect(items).toEqual([recording]);
+    const { items } = await searchRecordings(index, WHOLE, { limit: 1 });
+    expect(items).toEqual([summaryOf(recordingItem(manifest))]);
     expect(items[0]).not.toHaveProperty('pk');
+  });
+
+  describe('with conditions', () => {
+    const random = seededRandom(17);
+    const pick = <Value>(...values: [Value, ...Value[]]): Value =>
+      values[Math.floor(random() * values.length)] as Value;
+    const manifests = threeDays(240, random).map((manifest) => {
+      const seconds = Math.floor(random() * 120);
+      return {
+        ...manifest,
+        tenant: pick('acme', 'globex'),
+        slot: pick('use1-1', 'use1-2'),
+        direction: pick('incoming' as const, 'outgoing' as const),
+        status: pick('complete' as const, 'complete' as const, 'partial' as const, 'recovered' as const),
+        endedAt: new Date(Date.parse(manifest.startedAt) + seconds * 1000).toISOString(),
+        broadWorks: { groupId: pick('Sales', 'Support'), userId: pick('Ann@example.com', 'bob@example.com') },
+        participants: [pick('+12145550101', '+12145550102'), pick('+12145550103', '2145550104')].map(
+          (number, at) => ({ id: `p${at}`, aors: [`tel:${number}`], names: [], number, streamLabels: [] }),
+        ),
+      };
+    });
+    const holds: Record<string, (manifest: (typeof manifests)[number]) => boolean> = {
+      tenant: ({ tenant }) => tenant === 'acme',
+      number: ({ participants }) => participants.some(({ number }) => number === '+12145550101'),
+      user: ({ broadWorks }) => broadWorks.userId === 'Ann@example.com',
+      group: ({ broadWorks }) => broadWorks.groupId === 'Sales',
+      slot: ({ slot }) => slot === 'use1-2',
+      status: ({ status }) => status === 'partial',
+      direction: ({ direction }) => direction === 'incoming',
+      minDurationMs: ({ startedAt, endedAt }) => Date.parse(endedAt) - Date.parse(startedAt) >= 60_000,
+    };
+    const asked: Omit<RecordingQuery, 'from' | 'to'> = {
+      tenant: 'acme',
+      number: entryKey('number', '+12145550101') as string,
+      user: entryKey('user', 'ann@example.com') as string,
+      group: entryKey('group', 'sales') as string,
+      slot: 'use1-2',
+      status: 'partial',
+      direction: 'incoming',
+      minDurationMs: 60_000,
+    };
+    const names = Object.keys(holds);
+    // Every condition alone, every two of them, and all.
+    const combinations = [
+      ...names.flatMap((one, at) => names.slice(at).map((other) => [...new Set([one, other])])),
+      names,
+    ];
+    let index: IndexTable;
+    beforeAll(async () => {
+      index = await indexOf('conditions', manifests);
+    });
+
+    it.each(combinations.map((combination) => [combination.join(' and '), combination] as const))(
+      'finds by %s what they say, once each and in order, in pages of any size',
+      async (_, combination) => {
+        const query = {
+          ...WHOLE,
+          ...Object.fromEntries(Object.entries(asked).filter(([name]) => combination.includes(name))),
+        };
+        const wanted = newestFirst(
+          manifests.filter((manifest) => combination.every((name) => holds[name]?.(manifest))),
+        );
+        if (combination.length < 3) expect(wanted.length).toBeGreaterThan(10);
+        for (const limit of [7, 200]) expect((await readAll(index, query, () => limit)).ids).toEqual(wanted);
+      },
+    );
+
+    it('reads no more than half a page and the shards in vain, where a key says it all', async () => {
+      for (const name of ['tenant', 'number', 'user', 'group', 'slot', 'status'] as const)
+        for (const limit of [1, 2, 5, 10, 25, 50]) {
+          const query = { ...WHOLE, [name]: asked[name] };
+          const { items, entriesRead } = await searchRecordings(index, query, { limit });
+          expect(items).toHaveLength(limit);
+          expect(entriesRead).toBeLessThanOrEqual(1.5 * limit + 4);
+        }
+    });
+  });
+
+  it('ends a page early where a condition leaves nearly everything out, and goes on from there', async () => {
+    const random = seededRandom(18);
+    const count = MAX_ENTRIES_READ + 600;
+    const manifests = threeDays(count, random);
+    const [oldest] = newestFirst(manifests).slice(-1) as [string];
+    const rare = manifests.map((manifest) =>
+      manifest.recordingId === oldest ? { ...manifest, direction: 'outgoing' as const } : manifest,
+    );
+    // Only what this question reads.
+    const index = await indexOf('rare', []);
+    await putAll(
+      index,
+      rare.map((manifest) => entryItems(recordingItem(manifest))[0] as object),
+    );
+    const query = { ...WHOLE, direction: 'outgoing' as const };
+    const first = await searchRecordings(index, query, { limit: 10 });
+    expect(first).toMatchObject({ items: [], last: expect.any(String) });
+    expect(first.entriesRead).toBeGreaterThanOrEqual(MAX_ENTRIES_READ);
+    expect(first.entriesRead).toBeLessThan(MAX_ENTRIES_READ + 1000);
+    const { ids, pages } = await readAll(index, query, () => 10);
+    expect(ids).toEqual([oldest]);
+    expect(pages).toBeLessThanOrEqual(3);
   });
 });
 

@@ -56,15 +56,18 @@ describe.each(['us-east-1', 'us-west-2'])('the query API of %s', (region) => {
       region === 'us-east-1'
         ? { 'Fn::GetStackOutput': expect.objectContaining({ StackName: 'siprec-index', Region: region }) }
         : `arn:aws:dynamodb:${region}:111122223333:table/siprec-index`;
-    const indexArn =
-      region === 'us-east-1' ? { 'Fn::Join': ['', [tableArn, '/index/byTime']] } : `${tableArn}/index/byTime`;
+    const indexArns = ['byTenant', 'byTime'].map((name) =>
+      region === 'us-east-1'
+        ? { 'Fn::Join': ['', [tableArn, `/index/${name}`]] }
+        : `${tableArn}/index/${name}`,
+    );
     const regions = ['us-east-1', 'us-west-2'];
     expect(policy.Properties.PolicyDocument.Statement).toEqual([
       { Action: ['xray:PutTelemetryRecords', 'xray:PutTraceSegments'], Effect: 'Allow', Resource: '*' },
       {
         Action: ['dynamodb:GetItem', 'dynamodb:Query'],
         Effect: 'Allow',
-        Resource: [tableArn, indexArn],
+        Resource: [tableArn, ...indexArns],
       },
       {
         Action: 's3:GetObject',

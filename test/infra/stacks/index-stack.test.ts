@@ -1,10 +1,5 @@
-import {
-  BY_TIME_INDEX,
-  homeCopyItem,
-  indexedRecordingSchema,
-  recordingItem,
-  recordingKey,
-} from '../../../core/index-items.ts';
+import { BY_TENANT_INDEX, BY_TIME_INDEX, entryItems } from '../../../core/index-entries.ts';
+import { homeCopyItem, recordingItem, recordingKey } from '../../../core/index-items.ts';
 import { makeManifest } from '../../helpers/manifest.ts';
 import { resourcesOf, type Synthesized, synthesizeExample, theResource } from '../synth.ts';
 
@@ -35,26 +30,33 @@ describe('the index table', () => {
   it('has the keys that the items have', () => {
     const manifest = makeManifest();
     const tableKeys = Object.keys(recordingKey(manifest.recordingId));
-    const known = new Set([...tableKeys, ...Object.keys(indexedRecordingSchema.shape)]);
-    const timeKeys = Object.keys(recordingItem(manifest)).filter((name) => !known.has(name));
+    const entry = entryItems(recordingItem(manifest))[0] ?? {};
     const schema = ([partition, sort]: string[]) => [
       { AttributeName: partition, KeyType: 'HASH' },
       { AttributeName: sort, KeyType: 'RANGE' },
     ];
-    expect([tableKeys, timeKeys].map((keys) => keys.length)).toEqual([2, 2]);
-    expect(Object.keys(homeCopyItem(manifest, 'bucket'))).toEqual(expect.arrayContaining(tableKeys));
+    const indexKeys: [string, string[]][] = [
+      [BY_TIME_INDEX, ['timePk', 'timeSk']],
+      [BY_TENANT_INDEX, ['tenantPk', 'timeSk']],
+    ];
+    const keys = [...new Set([...tableKeys, ...indexKeys.flatMap(([, names]) => names)])];
+    expect(tableKeys).toEqual(['pk', 'sk']);
+    for (const item of [homeCopyItem(manifest, 'bucket'), recordingItem(manifest)]) {
+      expect(Object.keys(item)).toEqual(expect.arrayContaining(tableKeys));
+      // Only entries are in the indexes.
+      for (const [, names] of indexKeys) for (const name of names) expect(item).not.toHaveProperty(name);
+    }
+    expect(Object.keys(entry)).toEqual(expect.arrayContaining(keys));
     expect(table().Properties).toMatchObject({
       KeySchema: schema(tableKeys),
-      GlobalSecondaryIndexes: [
-        {
-          IndexName: BY_TIME_INDEX,
-          KeySchema: schema(timeKeys),
-          Projection: { ProjectionType: 'ALL' },
-        },
-      ],
+      GlobalSecondaryIndexes: indexKeys.map(([IndexName, names]) => ({
+        IndexName,
+        KeySchema: schema(names),
+        Projection: { ProjectionType: 'ALL' },
+      })),
     });
     expect(table().Properties.AttributeDefinitions).toEqual(
-      [...tableKeys, ...timeKeys].map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
+      keys.map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
     );
   });
 
@@ -63,7 +65,7 @@ describe('the index table', () => {
       expect(replica).toMatchObject({
         DeletionProtectionEnabled: true,
         PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
-        GlobalSecondaryIndexes: [{ IndexName: BY_TIME_INDEX }],
+        GlobalSecondaryIndexes: [{ IndexName: BY_TIME_INDEX }, { IndexName: BY_TENANT_INDEX }],
       });
     expect(table().DeletionPolicy).toBe('Retain');
     expect(table().Properties).toMatchObject({
@@ -102,7 +104,7 @@ describe.each(['us-east-1', 'us-west-2'])('index-recording in %s', (region) => {
       's3:GetObject',
       'kms:Decrypt',
       's3:ListBucket', // without it, S3 says 403 of an object that is gone
-      'dynamodb:PutItem',
+      'dynamodb:DeleteItem,dynamodb:GetItem,dynamodb:PutItem,dynamodb:Query',
       'sqs:SendMessage',
       'sqs:ChangeMessageVisibility,sqs:DeleteMessage,sqs:GetQueueAttributes,sqs:GetQueueUrl,sqs:ReceiveMessage',
     ]);

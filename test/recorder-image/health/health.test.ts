@@ -82,19 +82,9 @@ describe('reasons against new calls', () => {
 
   it.each<[string, Partial<LocalFacts>[], string[]]>([
     [
-      'full, until a twentieth is free again: one call less is no cure',
-      [100, 99, 100, 99, 96, 95, 96, 99, 100].map((activeRecordings) => ({ activeRecordings })),
-      ['full', 'full', 'full', 'full', 'full', '', '', '', 'full'],
-    ],
-    [
-      'full, of a small slot: two calls less',
-      [10, 9, 8, 9, 10].map((activeRecordings) => ({ activeRecordings, callCapacity: 10 })),
-      ['full', 'full', '', '', 'full'],
-    ],
-    [
-      'full, of the smallest',
-      [1, 0, 1].map((activeRecordings) => ({ activeRecordings, callCapacity: 1 })),
-      ['full', '', 'full'],
+      'full, until one call fits: who stays away fills the others',
+      [100, 101, 100, 99, 100].map((activeRecordings) => ({ activeRecordings })),
+      ['full', 'full', 'full', '', 'full'],
     ],
     [
       'RTP ports, until a twentieth is free',
@@ -201,7 +191,7 @@ describe('the watch', () => {
     expect(await look({})).toEqual({ state: 'serving', reasons: [], facts });
     await look({});
     await look({ activeRecordings: 100 });
-    await look({ activeRecordings: 99 });
+    await look({ activeRecordings: 101 });
     await look({ activeRecordings: 100, draining: true });
     await look({ activeRecordings: 7, draining: true });
     expect(told).toEqual([

@@ -1,0 +1,156 @@
+/**
+ * All items of a recording, written so that duplicates, late events and a crash between two writes are harmless.
+ *
+ * Every item carries the revision of its manifest, and only a higher one replaces it. The recording item comes last: it is
+ * the proof that all others of its revision are there. Entries of an older revision than the recording's are removed by
+ * whoever comes after it, also by one whose own revision turned out to be late.
+ */
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import {
+  DeleteCommand,
+  type DynamoDBDocumentClient,
+  GetCommand,
+  PutCommand,
+  QueryCommand,
+} from '@aws-sdk/lib-dynamodb';
+import { entryItems, isEntryKey } from '../../core/index-entries.ts';
+import {
+  type RecordingCopy,
+  recordingItem,
+  recordingKey,
+  recordingPartition,
+  type TableKey,
+} from '../../core/index-items.ts';
+import type { Manifest } from '../../core/manifest.ts';
+
+export interface IndexTarget {
+  table: DynamoDBDocumentClient;
+  tableName: string;
+}
+
+export interface WriteOptions {
+  /** Writes items of the same revision again, as an index that lost some of them needs it. */
+  restore?: boolean;
+}
+
+/** A call has about ten entries, a large conference a thousand: so many are on their way at once. */
+const PARALLEL_WRITES = 10;
+
+type Revised = TableKey & { revision: number };
+
+/**
+ * Writes the copy, the entries and the recording item of a manifest.
+ * @returns whether the recording item was written: false if it was there in this or a higher revision
+ */
+export async function writeItems(
+  target: IndexTarget,
+  manifest: Manifest,
+  copy: RecordingCopy & TableKey,
+  { restore = false }: WriteOptions = {},
+): Promise<boolean> {
+  const { recordingId, revision } = manifest;
+  const isWritten = restore ? false : ((await indexedRevision(target, recordingId)) ?? 0) >= revision;
+  let isNew = false;
+  if (!isWritten) {
+    const recording = recordingItem(manifest);
+    // The copy first: a recording that is found must have at least one place to be played from.
+    // Never the same one again: whoever made a copy knows more of it than its manifest says.
+    await putIfNewer(target, copy, false);
+    await inParallel(entryItems(recording), (entry) => putIfNewer(target, entry, restore));
+    isNew = await putIfNewer(target, recording, restore);
+  }
+  await removeOutdated(target, recordingId);
+  return isNew;
+}
+
+async function indexedRevision(
+  { table, tableName }: IndexTarget,
+  recordingId: string,
+): Promise<number | undefined> {
+  const { Item } = await table.send(
+    new GetCommand({
+      TableName: tableName,
+      Key: recordingKey(recordingId),
+      ConsistentRead: true,
+      ProjectionExpression: 'revision',
+    }),
+  );
+  return Item?.revision;
+}
+
+/** Deletes the entries that are older than the recording item. */
+async function removeOutdated(target: IndexTarget, recordingId: string): Promise<void> {
+  const items = await itemsOf(target, recordingId);
+  const { sk: recordingSk } = recordingKey(recordingId);
+  const current = items.find(({ sk }) => sk === recordingSk)?.revision ?? 0;
+  const outdated = items.filter((item) => isEntryKey(item) && item.revision < current);
+  await inParallel(outdated, (item) => deleteIfOlder(target, item, current));
+}
+
+async function itemsOf({ table, tableName }: IndexTarget, recordingId: string): Promise<Revised[]> {
+  const items: Revised[] = [];
+  let startKey: Record<string, unknown> | undefined;
+  do {
+    const { Items = [], LastEvaluatedKey } = await table.send(
+      new QueryCommand({
+        TableName: tableName,
+        KeyConditionExpression: 'pk = :pk',
+        ExpressionAttributeValues: { ':pk': recordingPartition(recordingId) },
+        ProjectionExpression: 'pk, sk, revision',
+        ConsistentRead: true,
+        ExclusiveStartKey: startKey,
+      }),
+    );
+    items.push(...(Items as Revised[]));
+    startKey = LastEvaluatedKey;
+  } while (startKey);
+  return items;
+}
+
+/** Writes an item unless it is there in the same or a higher revision. @returns whether it was written */
+const putIfNewer = (
+  { table, tableName }: IndexTarget,
+  item: Revised | (RecordingCopy & TableKey),
+  orSame: boolean,
+) =>
+  unlessRefused(
+    table.send(
+      new PutCommand({
+        TableName: tableName,
+        Item: item,
+        ConditionExpression: `attribute_not_exists(pk) OR revision ${orSame ? '<=' : '<'} :revision`,
+        ExpressionAttributeValues: { ':revision': item.revision },
+      }),
+    ),
+  );
+
+const deleteIfOlder = ({ table, tableName }: IndexTarget, { pk, sk }: TableKey, revision: number) =>
+  unlessRefused(
+    table.send(
+      new DeleteCommand({
+        TableName: tableName,
+        Key: { pk, sk },
+        ConditionExpression: 'revision < :revision',
+        ExpressionAttributeValues: { ':revision': revision },
+      }),
+    ),
+  );
+
+/** @returns false if the condition did not hold */
+async function unlessRefused(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write;
+    return true;
+  } catch (error) {
+    if (error instanceof ConditionalCheckFailedException) return false;
+    throw error;
+  }
+}
+
+async function inParallel<Item>(
+  items: readonly Item[],
+  write: (item: Item) => Promise<unknown>,
+): Promise<void> {
+  for (let at = 0; at < items.length; at += PARALLEL_WRITES)
+    await Promise.all(items.slice(at, at + PARALLEL_WRITES).map(write));
+}
