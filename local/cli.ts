@@ -5,7 +5,7 @@ import { DeploymentFileError } from '../core/deployment.ts';
 import { LocalCloudError } from './cloud/errors.ts';
 import { type LocalCloud, LocalCloudRun } from './cloud/local-cloud.ts';
 import { hints } from './hints.ts';
-import { showSlots } from './live-view.ts';
+import { lookAtSlots, showSlots } from './live-view.ts';
 import { runMainJob } from './main-job.ts';
 import { type Options, readOptions, USAGE, UsageError } from './options.ts';
 import { showProgress } from './progress.ts';
@@ -53,8 +53,9 @@ async function main(options: Options): Promise<number> {
       if (options.exit) return good ? 0 : 1;
     }
     if (options.exit) return 0;
+    const seen = await lookAtSlots(cloud); // before anybody is asked to break something
     progress.say(hints(cloud));
-    void showSlots(cloud, progress, interrupt.signal);
+    void showSlots(cloud, seen, progress, interrupt.signal);
     return await Promise.race([cloud.lost, interrupted.catch(() => 0)]);
   } finally {
     await run.stop();

@@ -27,25 +27,30 @@ const statusSchema = z.object({
   activeRecordings: z.int(),
 });
 
-/** Looks every second until stopped. Never throws: what cannot be seen is shown as such. */
+/**
+ * Looks every second until stopped. Never throws: what cannot be seen is shown as such.
+ * @param seen what was there before
+ */
 export async function showSlots(
   cloud: LocalCloud,
+  seen: readonly SlotView[],
   { say, status }: Progress,
   stop: AbortSignal,
 ): Promise<void> {
-  let seen = await look(cloud);
+  let before = seen;
   while (!stop.aborted) {
-    status(statusLine(seen));
+    status(statusLine(before));
     await pause(EVERY_MS, stop);
-    const now = await look(cloud);
+    const now = await lookAtSlots(cloud);
     if (stop.aborted) return; // what stops now is no news
-    for (const change of changesBetween(seen, now))
+    for (const change of changesBetween(before, now))
       say(`  ${new Date().toTimeString().slice(0, 8)}  ${change}`);
-    seen = now;
+    before = now;
   }
 }
 
-async function look(cloud: LocalCloud): Promise<SlotView[]> {
+/** All slots as they are now. */
+export async function lookAtSlots(cloud: LocalCloud): Promise<SlotView[]> {
   const weights = await weightsInDns(cloud);
   return Promise.all(
     cloud.slots.map(async (slot) => {
