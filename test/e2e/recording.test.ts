@@ -104,6 +104,22 @@ describe('SIPp', () => {
   );
 });
 
+describe('the API', () => {
+  it.each(REGIONS)(
+    'of %s finds a recording by number, direction and recorder, and by its call',
+    async (region) => {
+      const wanted = 'broadworks-dual-tcp@127.0.0.1';
+      const { recordingId, slot } = await findRecording(region, wanted);
+      const asked = { number: '+12025550101', direction: 'outgoing', slot, minDurationMs: '1000' };
+      const { items } = (await apiGet(test.api(region), '/recordings', asked)) as { items: Found[] };
+      expect(items.map((item) => item.recordingId)).toContain(recordingId);
+      const call = await apiGet(test.api(region), `/calls/${encodeURIComponent(wanted)}`);
+      const { recordings } = call as { recordings: Found[] };
+      expect(recordings.map((item) => item.recordingId)).toContain(recordingId);
+    },
+  );
+});
+
 describe('the BroadWorks simulator', () => {
   const KINDS = (['udp', 'tcp'] as const).flatMap((transport) =>
     (['dual', 'single'] as const).flatMap((streams) =>
