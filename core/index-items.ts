@@ -173,7 +173,8 @@ export const replicaCopyItem = (
   }: { region: string; bucket: string; verifiedAt: string; manifestSha256: string },
 ): RecordingCopy & TableKey => ({ ...copyItem(manifest, region, bucket, 'replica'), ...verified });
 
-function copyItem(
+/** The item of a copy, as far as its manifest and its place tell. */
+export function copyItem(
   manifest: Manifest,
   region: string,
   bucket: string,

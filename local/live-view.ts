@@ -2,11 +2,11 @@
 import { z } from 'zod';
 import { SLOT_STATES } from '../core/fleet.ts';
 import { srvName } from '../core/slot-plan.ts';
-import { queryDns } from './broadworks/dns-client.ts';
 import type { LocalCloud } from './cloud/local-cloud.ts';
 import type { RunningSlot } from './cloud/slot.ts';
 import { pause } from './dns-server/pause.ts';
 import type { Progress } from './progress.ts';
+import { slotsInDns } from './slots-in-dns.ts';
 
 const EVERY_MS = 1_000;
 /** Of a recorder that hangs. */
@@ -65,14 +65,7 @@ async function weightsInDns({ deployment, dns }: LocalCloud): Promise<Map<string
   const [service] = deployment.dns.services;
   const [transport] = service?.transports ?? [];
   if (!service || !transport) return new Map();
-  const reply = await queryDns(dns, srvName(deployment, service.name, transport), 'SRV').catch(
-    () => undefined,
-  );
-  return new Map(
-    reply?.answers.flatMap((answer): [string, number][] =>
-      answer.type === 'SRV' ? [[answer.data.target.split('.')[0] as string, answer.data.weight ?? 0]] : [],
-    ),
-  );
+  return slotsInDns(dns, srvName(deployment, service.name, transport)).catch(() => new Map());
 }
 
 async function recorderStatus({ ports }: RunningSlot): Promise<SlotView['recorder']> {

@@ -1,17 +1,15 @@
 /** A manifest in S3 becomes items in the index, and jobs for its copies. */
 import type { S3Client } from '@aws-sdk/client-s3';
-import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { homeCopyItem } from '../../core/index-items.ts';
 import { parseManifestKey } from '../../core/keys.ts';
+import type { IndexTable } from '../shared/aws-clients.ts';
 import { readManifest } from '../shared/source-manifest.ts';
 import { sendCopyJobs, type WorkQueue } from '../shared/work-queue.ts';
 import type { S3Object } from './s3-events.ts';
 import { writeItems } from './write-items.ts';
 
-export interface IndexDependencies {
+export interface IndexDependencies extends IndexTable {
   s3: S3Client;
-  table: DynamoDBDocumentClient;
-  tableName: string;
   /** Where copies are asked for; absent if nothing is copied from this region. */
   copies?: { queue: WorkQueue; targets: string[] };
 }

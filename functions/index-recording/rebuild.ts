@@ -3,9 +3,9 @@
  * may be lost. It may be stopped and started at any time, run beside index-recording, and run for every region's bucket.
  */
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
-import { homeCopyItem, type RecordingCopy, type TableKey } from '../../core/index-items.ts';
+import { copyItem } from '../../core/index-items.ts';
 import { parseManifestKey, ROOT_PREFIX } from '../../core/keys.ts';
-import { InvalidManifestError, type Manifest } from '../../core/manifest.ts';
+import { InvalidManifestError } from '../../core/manifest.ts';
 import { readManifest } from '../shared/source-manifest.ts';
 import type { IndexDependencies } from './index-recording.ts';
 import { writeItems } from './write-items.ts';
@@ -79,19 +79,13 @@ async function restore(
   try {
     const manifest = (await readManifest(s3, bucket, key))?.manifest;
     if (!manifest) return 'gone';
-    const copy = copyItem(manifest, bucket, region);
+    // A copy's manifest is written last, once every file of it is verified (DESIGN.md 4.10): where it is, the copy is.
+    const copy = copyItem(manifest, region, bucket, region === manifest.homeRegion ? 'home' : 'replica');
     return (await writeItems({ table, tableName }, manifest, copy, { restore: true })) ? 'restored' : 'newer';
   } catch (error) {
     if (error instanceof InvalidManifestError) return error;
     throw error;
   }
-}
-
-/** A copy's manifest is written last, once every file of it is verified (DESIGN.md 4.10): where it is, the copy is. */
-function copyItem(manifest: Manifest, bucket: string, region: string): RecordingCopy & TableKey {
-  const home = homeCopyItem(manifest, bucket);
-  if (region === manifest.homeRegion) return home;
-  return { ...home, sk: home.sk.replace(manifest.homeRegion, region), region, role: 'replica' };
 }
 
 function count(progress: RebuildProgress, outcomes: Outcome[]): void {

@@ -6,13 +6,7 @@
  * whoever comes after it, also by one whose own revision turned out to be late.
  */
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import {
-  DeleteCommand,
-  type DynamoDBDocumentClient,
-  GetCommand,
-  PutCommand,
-  QueryCommand,
-} from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { entryItems, isEntryKey } from '../../core/index-entries.ts';
 import {
   type RecordingCopy,
@@ -22,11 +16,7 @@ import {
   type TableKey,
 } from '../../core/index-items.ts';
 import type { Manifest } from '../../core/manifest.ts';
-
-export interface IndexTarget {
-  table: DynamoDBDocumentClient;
-  tableName: string;
-}
+import type { IndexTable } from '../shared/aws-clients.ts';
 
 export interface WriteOptions {
   /** Writes items of the same revision again, as an index that lost some of them needs it. */
@@ -43,7 +33,7 @@ type Revised = TableKey & { revision: number };
  * @returns whether the recording item was written: false if it was there in this or a higher revision
  */
 export async function writeItems(
-  target: IndexTarget,
+  target: IndexTable,
   manifest: Manifest,
   copy: RecordingCopy & TableKey,
   { restore = false }: WriteOptions = {},
@@ -64,7 +54,7 @@ export async function writeItems(
 }
 
 async function indexedRevision(
-  { table, tableName }: IndexTarget,
+  { table, tableName }: IndexTable,
   recordingId: string,
 ): Promise<number | undefined> {
   const { Item } = await table.send(
@@ -79,7 +69,7 @@ async function indexedRevision(
 }
 
 /** Deletes the entries that are older than the recording item. */
-async function removeOutdated(target: IndexTarget, recordingId: string): Promise<void> {
+async function removeOutdated(target: IndexTable, recordingId: string): Promise<void> {
   const items = await itemsOf(target, recordingId);
   const { sk: recordingSk } = recordingKey(recordingId);
   const current = items.find(({ sk }) => sk === recordingSk)?.revision ?? 0;
@@ -87,7 +77,7 @@ async function removeOutdated(target: IndexTarget, recordingId: string): Promise
   await inParallel(outdated, (item) => deleteIfOlder(target, item, current));
 }
 
-async function itemsOf({ table, tableName }: IndexTarget, recordingId: string): Promise<Revised[]> {
+async function itemsOf({ table, tableName }: IndexTable, recordingId: string): Promise<Revised[]> {
   const items: Revised[] = [];
   let startKey: Record<string, unknown> | undefined;
   do {
@@ -109,7 +99,7 @@ async function itemsOf({ table, tableName }: IndexTarget, recordingId: string): 
 
 /** Writes an item unless it is there in the same or a higher revision. @returns whether it was written */
 const putIfNewer = (
-  { table, tableName }: IndexTarget,
+  { table, tableName }: IndexTable,
   item: Revised | (RecordingCopy & TableKey),
   orSame: boolean,
 ) =>
@@ -124,7 +114,7 @@ const putIfNewer = (
     ),
   );
 
-const deleteIfOlder = ({ table, tableName }: IndexTarget, { pk, sk }: TableKey, revision: number) =>
+const deleteIfOlder = ({ table, tableName }: IndexTable, { pk, sk }: TableKey, revision: number) =>
   unlessRefused(
     table.send(
       new DeleteCommand({

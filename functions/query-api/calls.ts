@@ -1,6 +1,7 @@
 /** All recordings of one call. */
 import { entryPartitions, type RecordingSummary } from '../../core/index-entries.ts';
-import { type IndexTable, queryEntries } from './search.ts';
+import type { IndexTable } from '../shared/aws-clients.ts';
+import { queryEntries } from './search.ts';
 
 export interface FoundCall {
   /** Every id by which the recordings of the call know each other. */

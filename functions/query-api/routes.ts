@@ -2,12 +2,13 @@
 import { Router } from '@aws-lambda-powertools/event-handler/http';
 import type { Logger } from '@aws-lambda-powertools/logger';
 import type { S3Client } from '@aws-sdk/client-s3';
+import type { IndexTable } from '../shared/aws-clients.ts';
 import { findCall } from './calls.ts';
 import { encodeCursor, InvalidCursorError } from './cursor.ts';
 import { NoCopyAnswersError, playbackAddress } from './playback.ts';
 import { problem } from './problems.ts';
 import { InvalidQueryError, parametersOf, readRecordingsRequest } from './requests.ts';
-import { findCopies, findRecording, type IndexTable, searchRecordings } from './search.ts';
+import { findCopies, findRecording, searchRecordings } from './search.ts';
 
 export interface ApiDependencies {
   index: IndexTable;

@@ -1,5 +1,5 @@
 /** Searches the index: one page of a query, one recording, its copies. */
-import { type DynamoDBDocumentClient, GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
 import {
   BY_TENANT_INDEX,
@@ -21,12 +21,8 @@ import {
   recordingPartition,
 } from '../../core/index-items.ts';
 import type { Direction, RecordingStatus } from '../../core/manifest.ts';
+import type { IndexTable } from '../shared/aws-clients.ts';
 import { mergeShards, type ReadOn } from './merge-shards.ts';
-
-export interface IndexTable {
-  table: DynamoDBDocumentClient;
-  tableName: string;
-}
 
 /** Recordings that started in [from, to), newest first. */
 export interface TimeRange {

@@ -7,10 +7,11 @@
  */
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { type DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { CopyJob } from '../../core/copy-jobs.ts';
 import { replicaCopyItem } from '../../core/index-items.ts';
 import { parseManifestKey } from '../../core/keys.ts';
+import type { IndexTable } from '../shared/aws-clients.ts';
 import type { RecordingPlace, RecordingPlaces } from '../shared/environment.ts';
 import { objectsOf, readManifest, type SourceManifest } from '../shared/source-manifest.ts';
 import {
@@ -21,11 +22,9 @@ import {
 } from '../shared/stored-objects.ts';
 import { COPY_SIZES, type CopySizes, copyObject } from './copy-object.ts';
 
-export interface ReplicateDependencies {
+export interface ReplicateDependencies extends IndexTable {
   /** S3 client for the buckets of a region. */
   s3For: (region: string) => S3Client;
-  table: DynamoDBDocumentClient;
-  tableName: string;
   /** This function's region: only its own recordings are copied by it. */
   homeRegion: string;
   places: RecordingPlaces;

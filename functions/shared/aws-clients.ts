@@ -11,6 +11,12 @@ export const documentClient = (config: DynamoDBClientConfig = {}): DynamoDBDocum
     marshallOptions: { removeUndefinedValues: true },
   });
 
+/** A table and the way to it. */
+export interface IndexTable {
+  table: DynamoDBDocumentClient;
+  tableName: string;
+}
+
 /**
  * For work that comes again by itself and has nobody waiting for it: a service that is slow or refuses is left alone soon,
  * well within the function's time. 400 `Throttling` and `PriorRequestNotComplete` are among what the SDK tries again.

@@ -1,14 +1,10 @@
 /** What the index says of recordings and their copies, many at once. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import { BatchGetCommand, type DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { BatchGetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
 import { COPY_STATES, copyKey, recordingKey, type TableKey } from '../../core/index-items.ts';
-
-export interface IndexTable {
-  table: DynamoDBDocumentClient;
-  tableName: string;
-}
+import type { IndexTable } from '../shared/aws-clients.ts';
 
 const recordingStateSchema = z.object({ revision: z.number(), endedAt: z.string() });
 const copyStateSchema = z.object({

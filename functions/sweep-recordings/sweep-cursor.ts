@@ -1,6 +1,7 @@
 /** How far a round through the recordings has come, kept in the index table from run to run. One writer: the region's sweep. */
-import { type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
+import type { IndexTable } from '../shared/aws-clients.ts';
 import { sweepPartition } from './constants.ts';
 
 const backlogSchema = z.object({
@@ -24,9 +25,7 @@ const cursorSchema = z.object({
 });
 export type SweepCursor = z.infer<typeof cursorSchema>;
 
-export interface CursorTable {
-  table: DynamoDBDocumentClient;
-  tableName: string;
+export interface CursorTable extends IndexTable {
   homeRegion: string;
 }
 

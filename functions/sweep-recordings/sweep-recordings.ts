@@ -9,19 +9,14 @@ import type { Logger } from '@aws-lambda-powertools/logger';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import type { CopyJob } from '../../core/copy-jobs.ts';
+import type { IndexTable } from '../shared/aws-clients.ts';
 import type { RecordingPlaces } from '../shared/environment.ts';
 import { objectsOf, readManifest } from '../shared/source-manifest.ts';
 import { compareObject } from '../shared/stored-objects.ts';
 import { sendCopyJobs, sendMessages, type WorkQueue } from '../shared/work-queue.ts';
 import { SWEPT_DAYS } from './constants.ts';
 import { type HomeBucket, listDay, manifestWrittenAt, type SweptRecording } from './home-recordings.ts';
-import {
-  type CopyState,
-  type IndexState,
-  type IndexTable,
-  markDamaged,
-  readIndexStates,
-} from './index-state.ts';
+import { type CopyState, type IndexState, markDamaged, readIndexStates } from './index-state.ts';
 import { newRound, readCursor, type SweepCursor, writeCursor } from './sweep-cursor.ts';
 
 export interface SweepLimits {

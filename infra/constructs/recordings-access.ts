@@ -16,23 +16,8 @@ export function grantReadRecordings(
   regions: string[],
   keyPattern: string,
 ): void {
-  const { partition } = Stack.of(scope);
-  grantee.grantPrincipal.addToPrincipalPolicy(
-    new PolicyStatement({
-      actions: ['s3:GetObject'],
-      resources: regions.map(
-        (region) => `arn:${partition}:s3:::${recordingsBucketName(deployment, region)}/${keyPattern}`,
-      ),
-    }),
-  );
-  // The keys of other regions have no name that is known here but their alias.
-  grantee.grantPrincipal.addToPrincipalPolicy(
-    new PolicyStatement({
-      actions: ['kms:Decrypt'],
-      resources: regions.map((region) => `arn:${partition}:kms:${region}:${deployment.account}:key/*`),
-      conditions: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': recordingsKeyAlias(deployment) } },
-    }),
-  );
+  const access = { s3: ['s3:GetObject'], kms: ['kms:Decrypt'] };
+  grantAccess(scope, grantee, deployment, regions, keyPattern, access);
 }
 
 /** ARN of the alias of a region's key for recordings, which stands for the key itself. */
@@ -47,18 +32,32 @@ export function grantWriteCopies(
   regions: string[],
   keyPattern: string,
 ): void {
+  const access = { s3: ['s3:PutObject', 's3:AbortMultipartUpload'], kms: ['kms:GenerateDataKey'] };
+  grantAccess(scope, grantee, deployment, regions, keyPattern, access);
+}
+
+/** Actions on the objects below `keyPattern`, and on the keys that they are encrypted with. */
+function grantAccess(
+  scope: Construct,
+  grantee: IGrantable,
+  deployment: Deployment,
+  regions: string[],
+  keyPattern: string,
+  actions: { s3: string[]; kms: string[] },
+): void {
   const { partition } = Stack.of(scope);
   grantee.grantPrincipal.addToPrincipalPolicy(
     new PolicyStatement({
-      actions: ['s3:PutObject', 's3:AbortMultipartUpload'],
+      actions: actions.s3,
       resources: regions.map(
         (region) => `arn:${partition}:s3:::${recordingsBucketName(deployment, region)}/${keyPattern}`,
       ),
     }),
   );
+  // The keys of other regions have no name that is known here but their alias.
   grantee.grantPrincipal.addToPrincipalPolicy(
     new PolicyStatement({
-      actions: ['kms:GenerateDataKey'],
+      actions: actions.kms,
       resources: regions.map((region) => `arn:${partition}:kms:${region}:${deployment.account}:key/*`),
       conditions: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': recordingsKeyAlias(deployment) } },
     }),

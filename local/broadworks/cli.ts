@@ -1,6 +1,7 @@
 /** Places simulated BroadWorks calls from the command line, and says which recorder took each. */
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
+import { parseCommandLine, runCommand, UsageError, wholeNumber } from '../command-line.ts';
 import { type CallResult, type PlaceCallsOptions, placeCalls } from './simulator.ts';
 
 const USAGE = `Usage: node local/broadworks/cli.ts --domain NAME --dns ADDRESS:PORT [options]
@@ -18,8 +19,6 @@ const USAGE = `Usage: node local/broadworks/cli.ts --domain NAME --dns ADDRESS:P
                         what the INVITE looks like (default broadworks)
 
 Exit code: 0 all calls recorded, 1 at least one was not, 2 wrong usage.`;
-
-class UsageError extends Error {}
 
 const OPTIONS = {
   domain: { type: 'string' },
@@ -42,11 +41,11 @@ function readOptions(args: string[]): Omit<PlaceCallsOptions, 'log' | 'signal'> 
   return {
     domain: values.domain,
     dnsServer: addressAndPort('--dns', values.dns),
-    ...(values.port !== undefined && { port: number('--port', values.port, 65_535) }),
-    calls: number('--calls', values.calls, 100_000),
+    ...(values.port !== undefined && { port: wholeNumber('--port', values.port, 65_535) }),
+    calls: wholeNumber('--calls', values.calls, 100_000),
     durationMs: seconds('--duration', values.duration),
     ...(values.concurrency !== undefined && {
-      concurrency: number('--concurrency', values.concurrency, 135),
+      concurrency: wholeNumber('--concurrency', values.concurrency, 135),
     }),
     transport: oneOf('--transport', values.transport, ['udp', 'tcp']),
     codec: oneOf('--codec', values.codec, ['pcmu', 'pcma']),
@@ -55,20 +54,8 @@ function readOptions(args: string[]): Omit<PlaceCallsOptions, 'log' | 'signal'> 
   };
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({ args, options: OPTIONS, strict: true }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
-function number(option: string, value: string, max: number): number {
-  const parsed = /^\d+$/.test(value) ? Number(value) : Number.NaN;
-  if (!(parsed >= 1 && parsed <= max))
-    throw new UsageError(`${option} ${value}: expected a whole number from 1 to ${max}`);
-  return parsed;
-}
+const parse = (args: string[]) =>
+  parseCommandLine(() => parseArgs({ args, options: OPTIONS, strict: true }).values);
 
 function seconds(option: string, value: string): number {
   const parsed = Number(value);
@@ -88,7 +75,7 @@ function addressAndPort(option: string, value = ''): { address: string; port: nu
   const address = match?.[1]?.replace(/^\[(.*)\]$/, '$1') ?? '';
   if (!match || !isIP(address))
     throw new UsageError(`${option} ${value}: expected ADDRESS:PORT, such as 127.0.0.1:5053`);
-  return { address, port: number(option, match[2] as string, 65_535) };
+  return { address, port: wholeNumber(option, match[2] as string, 65_535) };
 }
 
 const COLUMNS: [title: string, value: (result: CallResult) => string][] = [
@@ -139,14 +126,4 @@ async function main(): Promise<number> {
   return results.length === options.calls && results.every(({ outcome }) => outcome === 'recorded') ? 0 : 1;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (error instanceof UsageError) {
-    console.error(`${error.message}\n\n${USAGE}`);
-    process.exitCode = 2;
-  } else {
-    console.error((error as Error).message);
-    process.exitCode = 1;
-  }
-}
+await runCommand(USAGE, main);

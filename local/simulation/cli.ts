@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { parseCommandLine, runCommand, UsageError, wholeNumber } from '../command-line.ts';
 import { drawChart } from './chart.ts';
 import { FleetSizeError, planFleet } from './fleet.ts';
 import { POLICIES } from './policies.ts';
@@ -35,8 +36,6 @@ ${list(POLICIES)}
 Prints a table, and as the last line one JSON object with every figure.
 Exit code: 0 all targets reached, 1 one was missed, 2 wrong usage.`;
 
-class UsageError extends Error {}
-
 const OPTIONS = {
   slots: { type: 'string', default: '4' },
   calls: { type: 'string', default: '7000' },
@@ -65,13 +64,14 @@ function readOptions(args: string[]): Options | 'help' {
   const values = parse(args);
   if (values.help) return 'help';
   const options: Options = {
-    slots: number('--slots', values.slots, 10_000),
-    calls: number('--calls', values.calls, 10_000_000),
-    seed: number('--seed', values.seed, 2 ** 31 - 1),
-    seeds: number('--seeds', values.seeds, 1_000),
+    slots: wholeNumber('--slots', values.slots, 10_000),
+    calls: wholeNumber('--calls', values.calls, 10_000_000),
+    seed: wholeNumber('--seed', values.seed, 2 ** 31 - 1),
+    seeds: wholeNumber('--seeds', values.seeds, 1_000),
     scenarios: names('--scenario', SCENARIOS, values.scenario),
     ...(values.policy !== undefined && { policies: names('--policy', POLICIES, values.policy) }),
-    threads: values.threads === undefined ? availableParallelism() : number('--threads', values.threads, 64),
+    threads:
+      values.threads === undefined ? availableParallelism() : wholeNumber('--threads', values.threads, 64),
     out: values.out,
   };
   try {
@@ -84,20 +84,8 @@ function readOptions(args: string[]): Options | 'help' {
   return options;
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({ args, options: OPTIONS, strict: true }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
-function number(option: string, value: string, max: number): number {
-  const parsed = /^\d+$/.test(value) ? Number(value) : Number.NaN;
-  if (!(parsed >= 1 && parsed <= max))
-    throw new UsageError(`${option} ${value}: expected a whole number from 1 to ${max}`);
-  return parsed;
-}
+const parse = (args: string[]) =>
+  parseCommandLine(() => parseArgs({ args, options: OPTIONS, strict: true }).values);
 
 function names(
   option: string,
@@ -168,14 +156,4 @@ async function main(): Promise<number> {
   return missed.length === 0 ? 0 : 1;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (error instanceof UsageError) {
-    console.error(`${error.message}\n\n${USAGE}`);
-    process.exitCode = 2;
-  } else {
-    console.error((error as Error).message);
-    process.exitCode = 1;
-  }
-}
+await runCommand(USAGE, main);

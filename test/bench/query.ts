@@ -10,7 +10,8 @@ import { ENTRY_SHARDS, entryItems, entryKey } from '../../core/index-entries.ts'
 import { homeCopyItem, recordingItem } from '../../core/index-items.ts';
 import { DIRECTIONS, type Manifest, RECORDING_STATUSES } from '../../core/manifest.ts';
 import { findCall } from '../../functions/query-api/calls.ts';
-import { type IndexTable, type RecordingQuery, searchRecordings } from '../../functions/query-api/search.ts';
+import { type RecordingQuery, searchRecordings } from '../../functions/query-api/search.ts';
+import type { IndexTable } from '../../functions/shared/aws-clients.ts';
 import { table } from '../drills/report.ts';
 import { seededRandom } from '../fixtures/mutate.ts';
 import { createIndexTable, startTestEmulator } from '../helpers/emulator.ts';

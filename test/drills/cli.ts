@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { installEmulator } from '../../local/cloud/emulator.ts';
+import { parseCommandLine, runCommand, UsageError, wholeNumber } from '../../local/command-line.ts';
 import { INSTALLATION } from '../e2e/npm-start-child.ts';
 import { startTestEmulator } from '../helpers/emulator.ts';
 import { type Drill, runDrill } from './drill.ts';
@@ -36,8 +37,6 @@ Their last line: {"drill","passed","newCalls","recorded","failedOver","lost","se
 Where DRACHTIO_SERVER names a drachtio-server, it is the SIP server.
 Exit code: 0 passed, 1 not passed, 2 wrong usage.`;
 
-class UsageError extends Error {}
-
 const OPTIONS = {
   calls: { type: 'string', default: '200' },
   seconds: { type: 'string', default: '10' },
@@ -46,20 +45,8 @@ const OPTIONS = {
   help: { type: 'boolean', default: false },
 } as const;
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({ args, options: OPTIONS, allowPositionals: true });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
-function number(option: string, value: string, max: number): number {
-  const parsed = /^\d+$/.test(value) ? Number(value) : Number.NaN;
-  if (!(parsed >= 1 && parsed <= max))
-    throw new UsageError(`${option} ${value}: expected a whole number from 1 to ${max}`);
-  return parsed;
-}
+const parse = (args: string[]) =>
+  parseCommandLine(() => parseArgs({ args, options: OPTIONS, allowPositionals: true }));
 
 function chosen(positionals: string[]): string {
   const [name, ...others] = positionals;
@@ -97,9 +84,9 @@ interface Context {
 
 async function playDrill(drill: Drill, { values, log, signal }: Context): Promise<Played> {
   const options = {
-    calls: number('--calls', values.calls, 400),
-    talkMs: 1000 * number('--seconds', values.seconds, 3_600),
-    seed: values.seed === undefined ? Date.now() % 1e9 : number('--seed', values.seed, 1e9),
+    calls: wholeNumber('--calls', values.calls, 400),
+    talkMs: 1000 * wholeNumber('--seconds', values.seconds, 3_600),
+    seed: values.seed === undefined ? Date.now() % 1e9 : wholeNumber('--seed', values.seed, 1e9),
     log,
   };
   log(`${drill.name}: ${drill.what}; seed ${options.seed}`);
@@ -115,8 +102,8 @@ async function playDrill(drill: Drill, { values, log, signal }: Context): Promis
 
 async function playSteeringDrill(drill: SteeringDrill, { values, log, signal }: Context): Promise<Played> {
   const options = {
-    callMs: 1000 * number('--seconds', values.seconds, 60),
-    timeFactor: number('--time-factor', values['time-factor'], 100),
+    callMs: 1000 * wholeNumber('--seconds', values.seconds, 60),
+    timeFactor: wholeNumber('--time-factor', values['time-factor'], 100),
     log,
   };
   log(`${drill.name}: ${drill.what}`);
@@ -156,14 +143,4 @@ async function main(): Promise<number> {
   return result.passed ? 0 : 1;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (error instanceof UsageError) {
-    console.error(`${error.message}\n\n${USAGE}`);
-    process.exitCode = 2;
-  } else {
-    console.error((error as Error).message);
-    process.exitCode = 1;
-  }
-}
+await runCommand(USAGE, main);

@@ -1,6 +1,6 @@
 /** Recorders die; calls do not notice. */
-import { queryDns } from '../../local/broadworks/dns-client.ts';
 import { placeCalls } from '../../local/broadworks/simulator.ts';
+import { slotsInDns } from '../../local/slots-in-dns.ts';
 import { verifyCalls } from '../../local/verify.ts';
 import { CLOUD_START_TIMEOUT_MS, DOMAIN, startTestCloud, type TestCloud } from './cloud.ts';
 
@@ -40,12 +40,9 @@ async function recordCalls(): Promise<{ slots: string[]; attempts: string[] }> {
 }
 
 /** Slots that the SRV query names. */
-async function slotsInDns(): Promise<string[]> {
-  const { answers } = await queryDns(test.cloud.dns, `_sip._udp.${DOMAIN}`, 'SRV');
-  return answers
-    .flatMap((answer) => (answer.type === 'SRV' ? [answer.data.target.split('.')[0] as string] : []))
-    .sort();
-}
+const namedSlots = async (): Promise<string[]> => [
+  ...(await slotsInDns(test.cloud.dns, `_sip._udp.${DOMAIN}`)).keys(),
+];
 
 const kill = (pid: number) => process.kill(pid, 'SIGKILL');
 
@@ -55,7 +52,7 @@ describe('calls are all recorded', () => {
     'while everything works',
     async () => {
       await recordCalls();
-      expect(await slotsInDns()).toEqual(['use1-1', 'use1-2', 'usw2-1', 'usw2-2']);
+      expect(await namedSlots()).toEqual(['use1-1', 'use1-2', 'usw2-1', 'usw2-2']);
     },
     CALLS_TIMEOUT_MS,
   );
@@ -68,7 +65,7 @@ describe('calls are all recorded', () => {
       kill(sipServerPid);
       expect((await recordCalls()).slots).not.toContain('use1-1');
       await test.untilIncident(/^health check of use1-1: unhealthy/);
-      expect(await slotsInDns()).toEqual(['use1-2', 'usw2-1', 'usw2-2']);
+      expect(await namedSlots()).toEqual(['use1-2', 'usw2-1', 'usw2-2']);
       const { attempts } = await recordCalls();
       expect(attempts.filter((attempt) => attempt.startsWith('use1-1'))).toEqual([]);
     },
@@ -85,7 +82,7 @@ describe('calls are all recorded', () => {
       const refused = attempts.filter((attempt) => attempt.startsWith('usw2-1'));
       expect(refused).toEqual(refused.map(() => 'usw2-1.rec.example.com 503 Service Unavailable'));
       await test.untilIncident(/^health check of usw2-1: unhealthy/);
-      expect(await slotsInDns()).toEqual(['use1-2', 'usw2-2']);
+      expect(await namedSlots()).toEqual(['use1-2', 'usw2-2']);
     },
     CALLS_TIMEOUT_MS,
   );
@@ -95,7 +92,7 @@ describe('calls are all recorded', () => {
     async () => {
       kill(test.slot('use1-2').sipServerPid);
       await test.untilIncident(/^health check of use1-2: unhealthy \(status 503\)/);
-      expect(await slotsInDns()).toEqual(['usw2-2']);
+      expect(await namedSlots()).toEqual(['usw2-2']);
       expect((await recordCalls()).slots).toEqual(['usw2-2']);
     },
     CALLS_TIMEOUT_MS,

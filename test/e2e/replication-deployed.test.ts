@@ -1,53 +1,44 @@
 /** Replication as it is deployed: the stacks in the emulator, without recorders. What they would upload is stored by the test. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { InvokeCommand, LambdaClient, paginateListFunctions } from '@aws-sdk/client-lambda';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
 import { DeleteCommand } from '@aws-sdk/lib-dynamodb';
-import { type Deployment, parseDeployment } from '../../core/deployment.ts';
+import type { Deployment } from '../../core/deployment.ts';
 import { copyKey, type RecordingCopy } from '../../core/index-items.ts';
 import { indexTableName, recordingsBucketName } from '../../core/names.ts';
 import { COPY_QUEUE, MANIFEST_EVENTS } from '../../functions/shared/environment.ts';
 import { apiGet } from '../../local/api-client.ts';
-import { type DeployTarget, deployedApiId, deployStacks } from '../../local/cloud/deploy.ts';
+import { type DeployTarget, deployedApiId } from '../../local/cloud/deploy.ts';
 import { replicateTable } from '../../local/cloud/global-table.ts';
-import { startTestEmulator, type TestEmulator } from '../helpers/emulator.ts';
+import type { TestEmulator } from '../helpers/emulator.ts';
 import { recordingIdAt } from '../helpers/manifest.ts';
 import { bytesOf, type StoredRecording, sha256Hex, storeRecording } from '../helpers/stored-recording.ts';
 import { CLOUD_START_TIMEOUT_MS } from './cloud.ts';
+import { type DeployedStacks, deployForTest } from './deployed.ts';
 import { eventually } from './eventually.ts';
-import { ROOT } from './npm-start-child.ts';
 
-const FILE = join(ROOT, 'deployments/local.yaml');
 const TIMEOUT_MS = 2 * 60_000;
 const HOME = 'us-east-1';
 const OTHER = 'us-west-2';
 const HOUR_MS = 3_600_000;
 
-let directory: string;
+let stacks: DeployedStacks;
 let emulator: TestEmulator;
 let deployment: Deployment;
 let target: DeployTarget;
 let lambda: LambdaClient;
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'siprec-ha-replication-'));
-  deployment = parseDeployment(readFileSync(FILE, 'utf8'), FILE);
-  emulator = await startTestEmulator();
+  stacks = await deployForTest();
+  ({ emulator, deployment, target } = stacks);
   const { endpoint, credentials } = emulator;
-  const { signal } = new AbortController();
-  target = { deployment, deploymentFile: FILE, endpoint, directory, signal };
-  await deployStacks(target);
   const tableName = indexTableName(deployment);
   await replicateTable({ endpoint, credentials, tableName, regions: [HOME, OTHER] });
   lambda = new LambdaClient({ endpoint, credentials, region: HOME });
 }, CLOUD_START_TIMEOUT_MS);
 afterAll(async () => {
   lambda?.destroy();
-  await emulator?.stop();
-  rmSync(directory, { recursive: true, force: true });
+  await stacks?.stop();
 });
 
 const bucketIn = (region: string) => recordingsBucketName(deployment, region);

@@ -1,11 +1,8 @@
 /** Steering as it is deployed: the stacks in the emulator, without recorders. What slots would report is written by the test. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
-import { type Deployment, parseDeployment } from '../../core/deployment.ts';
+import type { Deployment } from '../../core/deployment.ts';
 import {
   FLEET_KEY,
   fleetTableName,
@@ -17,15 +14,14 @@ import { planSlots } from '../../core/slot-plan.ts';
 import { type DeployTarget, deployStacks } from '../../local/cloud/deploy.ts';
 import { publishZone } from '../../local/cloud/dns-records.ts';
 import { srvWeights, wanted } from '../functions/steer-traffic/stage.ts';
-import { startTestEmulator, type TestEmulator } from '../helpers/emulator.ts';
+import type { TestEmulator } from '../helpers/emulator.ts';
 import { CLOUD_START_TIMEOUT_MS } from './cloud.ts';
+import { type DeployedStacks, deployForTest } from './deployed.ts';
 import { eventually } from './eventually.ts';
-import { ROOT } from './npm-start-child.ts';
 
-const FILE = join(ROOT, 'deployments/local.yaml');
 const DEPLOY_TIMEOUT_MS = 4 * 60_000;
 
-let directory: string;
+let stacks: DeployedStacks;
 let emulator: TestEmulator;
 let deployment: Deployment;
 let target: DeployTarget;
@@ -33,20 +29,15 @@ let route53: Route53Client;
 let hostedZoneId: string;
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'siprec-ha-steering-'));
-  deployment = parseDeployment(readFileSync(FILE, 'utf8'), FILE);
-  emulator = await startTestEmulator();
+  stacks = await deployForTest();
+  ({ emulator, deployment, target } = stacks);
   const { endpoint, credentials } = emulator;
-  const { signal } = new AbortController();
-  target = { deployment, deploymentFile: FILE, endpoint, directory, signal };
-  await deployStacks(target);
   route53 = new Route53Client({ endpoint, credentials, region: 'us-east-1' });
   ({ hostedZoneId } = await publishZone(route53, deployment.dns.zone, planSlots(deployment), '127.0.0.1'));
 }, CLOUD_START_TIMEOUT_MS);
 afterAll(async () => {
   route53?.destroy();
-  await emulator?.stop();
-  rmSync(directory, { recursive: true, force: true });
+  await stacks?.stop();
 });
 
 async function report(region: string, slot: string, activeRecordings: number): Promise<void> {

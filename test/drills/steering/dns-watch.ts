@@ -1,6 +1,7 @@
 /** What DNS says of the recording platform, over time: asked like an SRC without a memory would, several times a second. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { type DnsServerAddress, queryDns } from '../../../local/broadworks/dns-client.ts';
+import type { DnsServerAddress } from '../../../local/broadworks/dns-client.ts';
+import { slotsInDns } from '../../../local/slots-in-dns.ts';
 import { until } from '../../helpers/until.ts';
 
 const EVERY_MS = 100;
@@ -27,14 +28,8 @@ export async function watchDns(server: DnsServerAddress, name: string): Promise<
   const history: SeenAnswer[] = [];
   const stop = new AbortController();
   const ask = async (): Promise<void> => {
-    const { answers } = await queryDns(server, name, 'SRV');
+    const weights = await slotsInDns(server, name);
     const atMs = Date.now();
-    const weights = new Map(
-      answers
-        .flatMap((answer) => (answer.type === 'SRV' ? [answer.data] : []))
-        .map(({ target, weight = 0 }): [string, number] => [target.split('.')[0] as string, weight])
-        .sort(([one], [other]) => one.localeCompare(other)),
-    );
     const last = history.at(-1)?.weights;
     if (!last || JSON.stringify([...last]) !== JSON.stringify([...weights])) history.push({ atMs, weights });
   };

@@ -5,11 +5,11 @@ import type { Manifest } from '../../../core/manifest.ts';
 import {
   findCopies,
   findRecording,
-  type IndexTable,
   MAX_ENTRIES_READ,
   type RecordingQuery,
   searchRecordings,
 } from '../../../functions/query-api/search.ts';
+import type { IndexTable } from '../../../functions/shared/aws-clients.ts';
 import { seededRandom } from '../../fixtures/mutate.ts';
 import {
   createIndexTable,
