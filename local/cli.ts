@@ -4,10 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DeploymentFileError } from '../core/deployment.ts';
 import { LocalCloudError } from './cloud/errors.ts';
 import { type LocalCloud, LocalCloudRun } from './cloud/local-cloud.ts';
+import { UsageError } from './command-line.ts';
 import { hints } from './hints.ts';
 import { lookAtSlots, showSlots } from './live-view.ts';
 import { runMainJob } from './main-job.ts';
-import { type Options, readOptions, USAGE, UsageError } from './options.ts';
+import { type Options, readOptions, USAGE } from './options.ts';
 import { showProgress } from './progress.ts';
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

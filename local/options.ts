@@ -1,5 +1,6 @@
 /** The command line of `npm start`. */
 import { parseArgs } from 'node:util';
+import { parseCommandLine, UsageError } from './command-line.ts';
 
 export const USAGE = `Usage: npm start -- [options]
 
@@ -16,9 +17,6 @@ export const USAGE = `Usage: npm start -- [options]
   --health-time-factor N  divide the intervals of health checks by N (default 1)`;
 
 const MAX_CALLS = 1_000;
-
-/** The command line says something that cannot be; the message says what to write. */
-export class UsageError extends Error {}
 
 export interface Options {
   calls: number;
@@ -53,29 +51,27 @@ export function readOptions(args: string[]): Options | 'help' {
   };
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        calls: { type: 'string', default: '4' },
-        duration: { type: 'string', default: '5' },
-        transport: { type: 'string', default: 'udp' },
-        streams: { type: 'string', default: 'dual' },
-        exit: { type: 'boolean', default: false },
-        fresh: { type: 'boolean', default: false },
-        'free-ports': { type: 'boolean', default: false },
-        deployment: { type: 'string', default: 'deployments/local.yaml' },
-        state: { type: 'string', default: '.local' },
-        install: { type: 'string', default: '.local/emulator' },
-        'health-time-factor': { type: 'string', default: '1' },
-        help: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
+const parse = (args: string[]) =>
+  parseCommandLine(
+    () =>
+      parseArgs({
+        args,
+        options: {
+          calls: { type: 'string', default: '4' },
+          duration: { type: 'string', default: '5' },
+          transport: { type: 'string', default: 'udp' },
+          streams: { type: 'string', default: 'dual' },
+          exit: { type: 'boolean', default: false },
+          fresh: { type: 'boolean', default: false },
+          'free-ports': { type: 'boolean', default: false },
+          deployment: { type: 'string', default: 'deployments/local.yaml' },
+          state: { type: 'string', default: '.local' },
+          install: { type: 'string', default: '.local/emulator' },
+          'health-time-factor': { type: 'string', default: '1' },
+          help: { type: 'boolean', default: false },
+        },
+      }).values,
+  );
 
 function number(name: string, text: string, min: number, max: number): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;

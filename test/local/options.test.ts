@@ -1,4 +1,5 @@
-import { readOptions, USAGE, UsageError } from '../../local/options.ts';
+import { UsageError } from '../../local/command-line.ts';
+import { readOptions, USAGE } from '../../local/options.ts';
 
 describe('the command line of npm start', () => {
   it('has defaults for everything', () => {
