@@ -31,7 +31,8 @@ export function parseCopyJob(body: string): CopyJob {
   }
 }
 
-/** Regions that get a copy of what `from` records, each once, in the file's order. */
-export const copyTargets = ({ replication }: Pick<Deployment, 'replication'>, from: string): string[] => [
-  ...new Set(replication.filter((target) => target.from === from).map(({ to }) => to)),
-];
+/** Regions that get copies of what `from` records, in the file's order. Which recordings, and when: `replication-rules.ts`. */
+export const copyTargets = (
+  { replication }: { replication: Pick<Deployment['replication'][number], 'from' | 'to'>[] },
+  from: string,
+): string[] => replication.filter((target) => target.from === from).map(({ to }) => to);
