@@ -11,6 +11,8 @@ export const copyJobSchema = z.strictObject({
   key: z.string().refine((key) => parseManifestKey(key) !== undefined, 'not the key of a manifest'),
   /** Region that is to hold the copy. */
   target: z.string().min(1),
+  /** Of a recording that was made long before it was asked for: its age is no lag. */
+  backfill: z.literal(true).optional(),
 });
 export type CopyJob = z.infer<typeof copyJobSchema>;
 

@@ -5,6 +5,7 @@ import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
+  GetObjectTaggingCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
@@ -14,7 +15,13 @@ import {
 } from '@aws-sdk/client-s3';
 import { type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { copyKey, recordingCopySchema, replicaCopyItem } from '../../../core/index-items.ts';
-import { InvalidManifestError } from '../../../core/manifest.ts';
+import { InvalidManifestError, type Manifest } from '../../../core/manifest.ts';
+import {
+  COPY_SIZES,
+  type CopyOptions,
+  type CopySizes,
+  copyObject,
+} from '../../../functions/replicate-recording/copy-object.ts';
 import {
   CopyMismatchError,
   ForeignCopyJobError,
@@ -29,6 +36,7 @@ import {
   startTestEmulator,
   type TestEmulator,
 } from '../../helpers/emulator.ts';
+import { NIGHTLY, ruleTo } from '../../helpers/replication-rules.ts';
 import {
   bytesOf,
   manifestOf,
@@ -71,6 +79,7 @@ beforeAll(async () => {
       },
       [TARGET]: { bucket: bucketIn(TARGET), kmsKeyId: KEY_ARN },
     },
+    rules: [ruleTo(TARGET)],
     now: () => NOW,
   };
 }, EMULATOR_START_TIMEOUT_MS);
@@ -250,6 +259,90 @@ describe('a copy', () => {
     const recording = await store({}, { files: [], audio: undefined, status: 'partial' });
     expect(await replicate(recording.key)).toMatchObject({ outcome: 'copied' });
     expect(await keysAtTarget(recording)).toEqual([recording.key]);
+  });
+});
+
+describe('the rules of a target', () => {
+  const rules = [ruleTo(TARGET, NIGHTLY)];
+  const at = (time: string) => ({ rules, now: () => new Date(`2026-11-${time}Z`) });
+
+  it('leave a job for which the window has closed to the sweep', async () => {
+    const recording = await store();
+    expect(await replicate(recording.key, at('24T06:00:00'))).toEqual({
+      outcome: 'outsideWindow',
+      copiedBytes: 0,
+    });
+    expect(await keysAtTarget(recording)).toEqual([]);
+    expect(await copyOf(recording.manifest.recordingId)).toBeUndefined();
+  });
+
+  it('let it be copied within the window, and count its lag from the opening', async () => {
+    const { key } = await store(); // ended at 10:01
+    expect(await replicate(key, at('23T22:00:30'))).toMatchObject({ outcome: 'copied', lagMs: 30_000 });
+  });
+
+  it('let what is begun within the window be completed', async () => {
+    const { key } = await store();
+    const times = ['24T05:59:59', '24T06:00:01'].map((time) => new Date(`2026-11-${time}Z`));
+    const now = () => (times.length > 1 ? times.shift() : times[0]) as Date;
+    expect(await replicate(key, { rules, now })).toMatchObject({ outcome: 'copied' });
+  });
+
+  it('leave out what their filters leave out by now', async () => {
+    const recording = await store();
+    const filters = (tenant: string) => ({ rules: [ruleTo(TARGET, { filters: { tenants: [tenant] } })] });
+    expect(await replicate(recording.key, filters('other'))).toEqual({ outcome: 'unwanted', copiedBytes: 0 });
+    expect(await keysAtTarget(recording)).toEqual([]);
+    expect(await replicate(recording.key, filters('acme'))).toMatchObject({ outcome: 'copied' });
+  });
+
+  it('have no lag for a backfill, and no job for a target without a rule', async () => {
+    const { key } = await store();
+    const job = { key, target: TARGET, backfill: true } as const;
+    expect(await replicateRecording(dependencies, job)).not.toHaveProperty('lagMs');
+    await expect(replicate(key, { rules: [] })).rejects.toThrow(ForeignCopyJobError);
+  });
+});
+
+describe('what an object is at the target', () => {
+  /** A bucket with Object Lock, and its objects' heads after a copy with these options. */
+  const copyInto = async (bucket: string, sizes: CopySizes, options: Partial<CopyOptions>) => {
+    const audio = bytesOf(11 * MIB);
+    const { keys, manifest } = await store({ audio });
+    const [file] = manifest.files as [Manifest['files'][0]];
+    const expected = { ...file, key: keys[0] as string };
+    const place = { bucket, kmsKeyId: KEY_ARN };
+    const given = { sourceBucket: bucketIn(HOME), origin: HOME, sizes, ...options };
+    await copyObject({ s3: target, place }, expected, given);
+    const object = { Bucket: bucket, Key: expected.key };
+    const { TagSet } = await target.send(new GetObjectTaggingCommand(object));
+    return { head: await target.send(new HeadObjectCommand(object)), tags: TagSet };
+  };
+
+  it.each([
+    ['whole', COPY_SIZES],
+    ['by parts', { singleCopyBytes: 6 * MIB, partBytes: 5 * MIB }],
+  ])('is said explicitly: retention, hold and tags, of one copied %s', async (_, sizes) => {
+    const bucket = `locked-${sizes.partBytes}`;
+    await target.send(new CreateBucketCommand({ Bucket: bucket, ObjectLockEnabledForBucket: true }));
+    const retainUntil = new Date('2030-01-02T03:04:05.000Z');
+    const { head, tags } = await copyInto(bucket, sizes, {
+      tags: { tenant: 'a&b' },
+      protection: { mode: 'GOVERNANCE', retainUntil, legalHold: true },
+    });
+    expect(head).toMatchObject({
+      ObjectLockMode: 'GOVERNANCE',
+      ObjectLockRetainUntilDate: retainUntil,
+      ObjectLockLegalHoldStatus: 'ON',
+    });
+    expect(tags).toEqual([{ Key: 'tenant', Value: 'a&b' }]);
+  });
+
+  it('is neither locked nor tagged where nothing is said, whatever the source is', async () => {
+    const { head, tags } = await copyInto(bucketIn(TARGET), COPY_SIZES, {});
+    expect(head.ObjectLockMode).toBeUndefined();
+    expect(head.ObjectLockLegalHoldStatus).toBeUndefined();
+    expect(tags).toEqual([]);
   });
 });
 

@@ -32,6 +32,7 @@ import {
   type TestEmulator,
 } from '../../helpers/emulator.ts';
 import { recordingIdAt } from '../../helpers/manifest.ts';
+import { ruleTo } from '../../helpers/replication-rules.ts';
 import { bytesOf, type StoredRecording, storeRecording } from '../../helpers/stored-recording.ts';
 
 const HOME = 'us-east-1';
@@ -57,7 +58,7 @@ beforeAll(async () => {
 afterAll(() => emulator.stop());
 
 /** Buckets, queues and a table of its own for each test. */
-async function setUp(given: Partial<SweepDependencies['limits']> = {}) {
+async function setUp(given: Partial<SweepDependencies['limits']> = {}, rules = [ruleTo(TARGET)]) {
   stage += 1;
   const tableName = `index-${stage}`;
   const bucketIn = (region: string) => `stage-${stage}-${region}`;
@@ -79,10 +80,11 @@ async function setUp(given: Partial<SweepDependencies['limits']> = {}) {
     tableName,
     homeRegion: HOME,
     places: { [HOME]: place(HOME), [TARGET]: place(TARGET) },
+    rules,
   };
   const dependencies: SweepDependencies = {
     ...common,
-    targets: [TARGET],
+    rules,
     copyQueue: await queue('copy-jobs'),
     manifestEvents: await queue('manifest-events'),
     logger: { warn: (what) => logged.push(String(what)), error: (what) => logged.push(String(what)) },
@@ -91,7 +93,7 @@ async function setUp(given: Partial<SweepDependencies['limits']> = {}) {
     now: NOW,
     isOutOfTime: () => false,
   };
-  const copies = { queue: dependencies.copyQueue, targets: [TARGET] };
+  const copies = { queue: dependencies.copyQueue, rules };
   return {
     dependencies,
     logged,
@@ -138,6 +140,7 @@ async function take({ queueUrl }: WorkQueue): Promise<string[]> {
 }
 
 const hoursAgo = (hours: number): string => new Date(NOW.getTime() - hours * HOUR_MS).toISOString();
+const minuteAfter = (time: string): string => new Date(Date.parse(time) + 60_000).toISOString();
 const none = { requested: 0, checked: 0, damaged: 0 };
 
 describe('the sweep', () => {
@@ -151,7 +154,14 @@ describe('the sweep', () => {
       recordings: 3,
       unindexed: 0,
       copies: { [TARGET]: { ...none, requested: 3 } },
-      backlog: { [TARGET]: { copies: 3, ageSeconds: 50 * 3600 - 60 } },
+      figures: {
+        [TARGET]: {
+          countedAt: NOW.toISOString(),
+          waiting: 3,
+          damaged: 0,
+          oldestDueAt: minuteAfter(hoursAgo(50)),
+        },
+      },
     });
     expect(await workOff()).toBe(3);
     for (const recording of recordings) expect(await copyOf(recording)).toMatchObject({ state: 'verified' });
@@ -159,7 +169,9 @@ describe('the sweep', () => {
       recordings: 3,
       unindexed: 0,
       copies: { [TARGET]: none },
-      backlog: { [TARGET]: { copies: 0, ageSeconds: 0 } },
+      figures: {
+        [TARGET]: { countedAt: NOW.toISOString(), waiting: 0, damaged: 0, lagSeconds: expect.anything() },
+      },
     });
     expect(await workOff()).toBe(0);
   });
@@ -170,7 +182,7 @@ describe('the sweep', () => {
     expect(await sweep()).toMatchObject({ recordings: 1, unindexed: 1, copies: { [TARGET]: none } });
     expect(await workOff()).toBe(1);
     expect(await copyOf(recording)).toMatchObject({ state: 'verified' });
-    expect(await sweep()).toMatchObject({ unindexed: 0, backlog: { [TARGET]: { copies: 0 } } });
+    expect(await sweep()).toMatchObject({ unindexed: 0, figures: { [TARGET]: { waiting: 0 } } });
   });
 
   it('repairs a copy in which a byte has changed, which is not played meanwhile', async () => {
@@ -185,7 +197,7 @@ describe('the sweep', () => {
 
     expect(await sweep()).toMatchObject({
       copies: { [TARGET]: { requested: 1, checked: 1, damaged: 1 } },
-      backlog: { [TARGET]: { copies: 1 } },
+      figures: { [TARGET]: { waiting: 1, damaged: 1 } },
     });
     expect(logged).toContain('copy is damaged');
     expect(await copyOf(recording)).toMatchObject({ state: 'damaged' });
@@ -241,7 +253,7 @@ describe('the sweep', () => {
       recordings: 2,
       unindexed: 0,
       copies: { [TARGET]: none },
-      backlog: { [TARGET]: { copies: 1, ageSeconds: 240 } }, // it is due, nevertheless
+      figures: { [TARGET]: { waiting: 1, oldestDueAt: minuteAfter(young.manifest.startedAt) } }, // it is due, nevertheless
     });
   });
 
@@ -266,7 +278,7 @@ describe('the sweep', () => {
     await sqs.send(new PurgeQueueCommand({ QueueUrl: dependencies.copyQueue.queueUrl }));
     expect(await sweep()).toMatchObject({
       copies: { [TARGET]: { requested: 2 } },
-      backlog: { [TARGET]: { copies: 3 } },
+      figures: { [TARGET]: { waiting: 3 } },
     });
     expect(await workOff()).toBe(2);
     expect(await sweep()).toMatchObject({ copies: { [TARGET]: { requested: 1 } } });
@@ -281,7 +293,7 @@ describe('the sweep', () => {
     const runs = [];
     for (let run = 0; run < 10; run++) {
       runs.push(await sweep());
-      if (runs.at(-1)?.backlog) break;
+      if (runs.at(-1)?.figures) break;
     }
     const asked: string[] = [];
     for (;;) {
@@ -292,10 +304,10 @@ describe('the sweep', () => {
     const inWindow = [4, 0, 1, 2].map((i) => (recordings[i] as StoredRecording).key); // 26 days are too old
     expect(asked.toSorted()).toEqual(inWindow.toSorted());
     expect(runs[0]).toMatchObject({ copies: { [TARGET]: { requested: expect.any(Number) } } });
-    expect(runs[0]).not.toHaveProperty('backlog');
+    expect(runs[0]).not.toHaveProperty('figures');
     expect(runs.length).toBeGreaterThan(1);
-    expect(runs.at(-1)?.backlog).toMatchObject({ [TARGET]: { copies: 4 } });
-    expect(await readCursor(dependencies)).toEqual({ looked: 0, lastRound: 4, backlog: {} }); // the next round begins
+    expect(runs.at(-1)?.figures).toMatchObject({ [TARGET]: { waiting: 4 } });
+    expect(await readCursor(dependencies)).toMatchObject({ looked: 0, lastRound: 4, found: {} }); // the next round begins
   });
 
   it('goes on where it was when it ran out of time', async () => {
@@ -309,7 +321,7 @@ describe('the sweep', () => {
     expect(first.recordings).toBeLessThan(3);
     const second = await sweep();
     expect(first.recordings + second.recordings).toBe(3);
-    expect(second.backlog).toMatchObject({ [TARGET]: { copies: 3 } });
+    expect(second.figures).toMatchObject({ [TARGET]: { waiting: 3 } });
   });
 
   it('begins a new round when the day of its cursor has left the window', async () => {
@@ -318,6 +330,6 @@ describe('the sweep', () => {
     let pages = 0;
     await sweep({ isOutOfTime: () => pages++ >= 4 });
     const later = new Date(NOW.getTime() + 60 * 24 * HOUR_MS);
-    expect(await sweep({ now: later })).toMatchObject({ recordings: 0, backlog: expect.anything() });
+    expect(await sweep({ now: later })).toMatchObject({ recordings: 0, figures: expect.anything() });
   });
 });
