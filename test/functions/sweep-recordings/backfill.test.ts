@@ -85,7 +85,7 @@ describe('a backfill', () => {
     await order();
     await stage.sweep({ now: NOW }); // goes through all days
     await stage.sweep({ now: minutesLater(5) });
-    expect(await readCatchUp(stage.dependencies, PLACE)).toMatchObject({ pass: 2, requested: 4 });
+    expect(await readCatchUp(stage.dependencies, PLACE)).toMatchObject({ pass: 2, requested: 5 });
     const lost = (await take(stages.sqs, stage.dependencies.copyQueue)).map(parseCopyJob);
     expect(lost.filter(({ backfill }) => backfill)).toHaveLength(4);
     await stage.sweep({ now: minutesLater(10) });
