@@ -17,5 +17,9 @@ export const zoneHomeRegion = indexHomeRegion;
 /** Tag with the slot's name on what belongs to a slot: its instance finds its own address and volume by it. */
 export const SLOT_TAG = 'siprec-ha:slot';
 
-/** Namespace of all metrics. */
+/** Namespace of metrics of whom nobody has told its deployment. */
 export const METRICS_NAMESPACE = 'SiprecHa';
+
+/** Each deployment has its own: several may share an account and a region, and their metrics must not add up. */
+export const metricsNamespace = ({ name }: Pick<Deployment, 'name'>): string =>
+  `${METRICS_NAMESPACE}/${name}`;

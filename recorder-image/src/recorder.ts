@@ -43,6 +43,8 @@ export interface RecorderTimes {
   forecast?: Partial<ForecastTerms>;
   /** Between two looks at the region switch, and at the instance's metadata. */
   pollMs?: number;
+  /** Between two lines of metrics in the log. */
+  metricsMs?: number;
 }
 
 export interface Recorder {
@@ -76,6 +78,7 @@ export async function startRecorder(
     s3StallMs,
     forecast: terms,
     pollMs,
+    metricsMs,
   }: RecorderTimes = {},
 ): Promise<Recorder> {
   const keys = SpoolKeys.from(environment.SIPREC_SPOOL_KEY);
@@ -178,6 +181,7 @@ export async function startRecorder(
     space,
     sipServerConnected: () => sipServerConnected,
     logger,
+    metricsMs,
   }).catch(async (error) => {
     await capture.stop();
     lock.release();
