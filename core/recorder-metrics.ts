@@ -24,7 +24,9 @@ export const RECORDER_COUNTERS = {
   /** Recordings that S3 has taken; and tries at assembly or upload that failed and are made again. */
   recordingsFinished: { name: 'RecordingsFinished', unit: 'Count' },
   uploadFailures: { name: 'UploadFailures', unit: 'Count' },
+  /** Writes to the fleet table that failed: load reports, and the ledger. */
   loadReportsFailed: { name: 'LoadReportsFailed', unit: 'Count' },
+  ledgerWritesFailed: { name: 'LedgerWritesFailed', unit: 'Count' },
 } as const satisfies Record<string, { name: string; unit: RecorderMetricUnit }>;
 
 /** As it is now, or was in the minute before. Left out while nobody knows it. */

@@ -8,4 +8,9 @@ export const METRICS = {
   foreign: 'ForeignObjects',
   gone: 'ManifestsGone',
   invalid: 'ManifestsInvalid',
+  /** Recordings that came into the index or were replaced there (dimension `STATUS_DIMENSION`: their status). */
+  recordings: 'RecordingsIndexed',
+  /** Of those: seconds since S3 took the manifest. */
+  lag: 'IndexLagSeconds',
 } as const;
+export const STATUS_DIMENSION = 'status';

@@ -14,6 +14,7 @@ import {
 } from '../shared/environment.ts';
 import { createLogger, createMetrics } from '../shared/observability.ts';
 import { METRICS, SERVICE_NAME } from './constants.ts';
+import { addResult } from './index-metrics.ts';
 import { indexManifest } from './index-recording.ts';
 import { parseS3Notification } from './s3-events.ts';
 
@@ -36,9 +37,9 @@ const dependencies = {
 async function indexMessage({ messageId, body }: SQSRecord): Promise<void> {
   try {
     for (const object of parseS3Notification(body)) {
-      const outcome = await indexManifest(dependencies, object);
-      metrics.addMetric(METRICS[outcome], MetricUnit.Count, 1);
-      logger.info('manifest event', { ...object, outcome });
+      const result = await indexManifest(dependencies, object);
+      addResult(metrics, result, new Date());
+      logger.info('manifest event', { ...object, ...result });
     }
   } catch (error) {
     if (error instanceof InvalidManifestError) metrics.addMetric(METRICS.invalid, MetricUnit.Count, 1);

@@ -15,6 +15,7 @@ import type { Construct } from 'constructs';
 import type { Deployment } from '../../core/deployment.ts';
 import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
 import { regionPrefix } from '../../core/keys.ts';
+import { API_STAGE, apiName } from '../../core/names.ts';
 import { ROUTES, SERVICE_NAME } from '../../functions/query-api/constants.ts';
 import { INDEX_TABLE } from '../../functions/shared/environment.ts';
 import { NodeFunction } from '../constructs/node-function.ts';
@@ -30,6 +31,7 @@ export class ApiStack extends Stack {
     super(scope, id, props);
 
     const queryApi = new NodeFunction(this, SERVICE_NAME, {
+      deployment,
       name: SERVICE_NAME,
       environment: { [INDEX_TABLE]: table.tableName },
       timeout: Duration.seconds(15),
@@ -50,12 +52,12 @@ export class ApiStack extends Stack {
 
     const api = new RestApi(this, 'api', {
       cloudWatchRole: true, // API Gateway writes no access log until the account has such a role
-      restApiName: `${deployment.name}-query`,
+      restApiName: apiName(deployment),
       description: `Recordings of ${deployment.name}`,
       endpointTypes: [EndpointType.REGIONAL],
       defaultMethodOptions: { authorizationType: AuthorizationType.IAM },
       deployOptions: {
-        stageName: 'v1',
+        stageName: API_STAGE,
         tracingEnabled: true,
         accessLogDestination: new LogGroupLogDestination(
           new LogGroup(this, 'access-log', {

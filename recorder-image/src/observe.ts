@@ -12,6 +12,7 @@ import { CpuShare, LoopDelay } from './health/host-load.ts';
 import { fleetTable, type Load, LoadReports } from './health/load-report.ts';
 import { MetricLines, type RecorderReading } from './health/metric-lines.ts';
 import { counter, exposition, gauge, type Metric } from './health/metrics.ts';
+import { LedgerWriter, type RecordingLedger } from './health/recording-ledger.ts';
 import type { SpoolSpace } from './health/spool-space.ts';
 import type { MediaCapture } from './media/capture.ts';
 import type { AnswerTimesTaken } from './sip/answer-times.ts';
@@ -33,10 +34,13 @@ export interface Observed {
   finisher: Finisher;
   spool: Spool;
   space: SpoolSpace;
+  /** With what the spool held at the start. */
+  ledger: RecordingLedger;
   sipServerConnected: () => boolean;
   logger: Logger;
-  /** Between two lines of metrics. Default: a minute. */
+  /** Between two lines of metrics, and two writes of the ledger. Default: a minute. */
   metricsMs?: number | undefined;
+  ledgerMs?: number | undefined;
 }
 
 export interface Observation {
@@ -79,6 +83,7 @@ export async function observe(observed: Observed): Promise<Observation> {
     };
   };
   let reports: LoadReports | undefined;
+  let ledger: LedgerWriter | undefined;
   const health = new HealthWatch(facts, ({ state, reasons }) => {
     logger[state === 'unhealthy' ? 'warn' : 'info']({ state, reasons }, 'health has changed');
     reports?.changed();
@@ -153,6 +158,7 @@ export async function observe(observed: Observed): Promise<Observation> {
         recordingsFinished: finished,
         uploadFailures: failedTries,
         loadReportsFailed: reports?.counters.failed ?? 0,
+        ledgerWritesFailed: ledger?.counters.failed ?? 0,
       },
       gauges: {
         activeRecordings: now.activeRecordings,
@@ -276,14 +282,20 @@ export async function observe(observed: Observed): Promise<Observation> {
     ...(observed.metricsMs !== undefined && { intervalMs: observed.metricsMs }),
   });
   const table = environment.SIPREC_FLEET_TABLE && fleetTable(environment.SIPREC_FLEET_TABLE);
-  if (table) reports = new LoadReports({ write: table.write, load, logger });
-  else logger.info('SIPREC_FLEET_TABLE is not set: no load is reported, and weights stay as they are');
+  if (table) {
+    reports = new LoadReports({ write: table.writeReport, load, logger });
+    ledger = new LedgerWriter(observed.ledger, {
+      write: table.writeEntry,
+      logger,
+      ...(observed.ledgerMs !== undefined && { intervalMs: observed.ledgerMs }),
+    });
+  } else logger.info('SIPREC_FLEET_TABLE is not set: no load is reported, and weights stay as they are');
   return {
     healthPort: server.port,
     look,
     async stop() {
       await lines.stop();
-      await reports?.stop();
+      await Promise.all([reports?.stop(), ledger?.stop()]);
       if (table) table.close();
       clearInterval(timer);
       for (const delay of Object.values(delays)) delay.stop();

@@ -33,8 +33,10 @@ export function metricPoints(lines: readonly unknown[]): MetricPoint[] {
     if (Math.abs(line._aws.Timestamp - Date.now()) > 3_600_000) throw new Error(`not of now: ${text}`);
     return line._aws.CloudWatchMetrics.flatMap(({ Namespace, Dimensions, Metrics }) =>
       Metrics.map(({ Name, Unit }) => {
-        const value = line[Name];
-        if (typeof value !== 'number' || !Number.isFinite(value)) throw new Error(`no ${Name} in ${text}`);
+        const values = [line[Name]].flat(); // several of a batch come together
+        const isNumber = values.length > 0 && values.every((value) => Number.isFinite(value));
+        if (!isNumber) throw new Error(`no ${Name} in ${text}`);
+        const value = (values as number[]).reduce((sum, one) => sum + one, 0);
         const dimensions = Dimensions.map((names) =>
           Object.fromEntries(
             names.map((name) => {

@@ -308,6 +308,7 @@ export class Srs {
     } catch (error) {
       // The journals are on disk: the next start of a recorder on this spool finishes it.
       logger.error({ err: error }, 'recording could not be closed; it stays in the spool');
+      this.#dependencies.ledger.released(recordingId); // nobody works on it before that
     } finally {
       this.#forget(call);
       this.#checkEmpty();
