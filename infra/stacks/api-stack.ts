@@ -16,8 +16,10 @@ import type { Deployment } from '../../core/deployment.ts';
 import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { API_STAGE, apiName } from '../../core/names.ts';
-import { ROUTES, SERVICE_NAME } from '../../functions/query-api/constants.ts';
+import { API_AUTH, SERVICE_NAME } from '../../functions/query-api/constants.ts';
+import { operationList } from '../../functions/query-api/operations.ts';
 import { INDEX_TABLE } from '../../functions/shared/environment.ts';
+import { addGatewayProblems } from '../constructs/gateway-problems.ts';
 import { NodeFunction } from '../constructs/node-function.ts';
 import { grantReadRecordings } from '../constructs/recordings-access.ts';
 
@@ -33,7 +35,7 @@ export class ApiStack extends Stack {
     const queryApi = new NodeFunction(this, SERVICE_NAME, {
       deployment,
       name: SERVICE_NAME,
-      environment: { [INDEX_TABLE]: table.tableName },
+      environment: { [INDEX_TABLE]: table.tableName, [API_AUTH]: authText(deployment) },
       timeout: Duration.seconds(15),
       memorySize: 1024,
     });
@@ -55,7 +57,10 @@ export class ApiStack extends Stack {
       restApiName: apiName(deployment),
       description: `Recordings of ${deployment.name}`,
       endpointTypes: [EndpointType.REGIONAL],
-      defaultMethodOptions: { authorizationType: AuthorizationType.IAM },
+      // Tokens are checked by the function itself: see docs/api.md.
+      defaultMethodOptions: {
+        authorizationType: deployment.api.auth === 'iam' ? AuthorizationType.IAM : AuthorizationType.NONE,
+      },
       deployOptions: {
         stageName: API_STAGE,
         tracingEnabled: true,
@@ -68,8 +73,40 @@ export class ApiStack extends Stack {
         accessLogFormat: AccessLogFormat.jsonWithStandardFields(),
       },
     });
-    const integration = new LambdaIntegration(queryApi);
-    for (const route of ROUTES) api.root.resourceForPath(route).addMethod('GET', integration);
+    addGatewayProblems(api);
+    // One permission for all methods: a statement for each would not fit into the function's policy.
+    const integration = new LambdaIntegration(queryApi, { scopePermissionToMethod: false });
+    for (const { path, method, access } of operationList())
+      api.root
+        .resourceForPath(path)
+        .addMethod(
+          method,
+          integration,
+          access === 'public' ? { authorizationType: AuthorizationType.NONE } : {},
+        );
+    // Other paths and methods too: the function says 404 and 405 as it says all else.
+    api.root.addMethod('ANY', integration);
+    api.root.addProxy({ defaultIntegration: integration });
     new CfnOutput(this, 'ApiId', { value: api.restApiId });
   }
+}
+
+/** All environment variables of a function together (Lambda, "Quotas"); some of it is for the other ones. */
+const MAX_AUTH_BYTES = 3_000;
+
+/** The callers do not fit into what a function can be told. */
+export class TooManyCallersError extends Error {
+  constructor(bytes: number) {
+    super(
+      `api.callers takes ${bytes} bytes, and the function has room for ${MAX_AUTH_BYTES}: ` +
+        'give callers with the same rights one role to assume, or let an OpenID provider say who may what',
+    );
+    this.name = 'TooManyCallersError';
+  }
+}
+
+function authText({ api }: Deployment): string {
+  const text = JSON.stringify(api);
+  if (Buffer.byteLength(text) > MAX_AUTH_BYTES) throw new TooManyCallersError(Buffer.byteLength(text));
+  return text;
 }
