@@ -40,7 +40,7 @@ export const RECORDER_GAUGES = {
   /** From an INVITE until its 200 is given to the SIP server; absent in a minute without calls. */
   answerTimeP99: { name: 'AnswerTimeP99', unit: 'Milliseconds' },
   answerTimeMax: { name: 'AnswerTimeMax', unit: 'Milliseconds' },
-  /** Recordings that have ended and are not in S3, and the age of the oldest, since its call began. */
+  /** Recordings that have ended and are not in S3; and for how long the oldest has waited, in this process. */
   spoolPending: { name: 'SpoolPending', unit: 'Count' },
   spoolOldestSeconds: { name: 'SpoolOldestSeconds', unit: 'Seconds' },
   spoolFreeBytes: { name: 'SpoolFreeBytes', unit: 'Bytes' },

@@ -10,6 +10,8 @@ export const METRICS = {
   invalid: 'ManifestsInvalid',
   /** Recordings that came into the index or were replaced there (dimension `STATUS_DIMENSION`: their status). */
   recordings: 'RecordingsIndexed',
+  /** Of each of those, 0 or 1: it is not complete. */
+  imperfect: 'RecordingsImperfect',
   /** Of those: seconds since S3 took the manifest. */
   lag: 'IndexLagSeconds',
 } as const;

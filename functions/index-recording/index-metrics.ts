@@ -8,6 +8,7 @@ export function addResult(metrics: Metrics, result: IndexResult, now: Date): voi
   metrics.addMetric(METRICS[result.outcome], MetricUnit.Count, 1);
   if (result.outcome !== 'indexed') return;
   const { status, writtenAt } = result;
+  metrics.addMetric(METRICS.imperfect, MetricUnit.Count, Number(status !== 'complete'));
   metrics
     .singleMetric()
     .addDimension(STATUS_DIMENSION, status)
@@ -20,3 +21,8 @@ export function addResult(metrics: Metrics, result: IndexResult, now: Date): voi
       Math.max(0, (now.getTime() - writtenAt.getTime()) / 1000),
     );
 }
+
+/** An event whose manifest this version cannot read. */
+export const addInvalid = (metrics: Metrics): void => {
+  metrics.addMetric(METRICS.invalid, MetricUnit.Count, 1);
+};

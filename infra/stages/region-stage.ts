@@ -6,6 +6,7 @@ import { ApiStack } from '../stacks/api-stack.ts';
 import { AssuranceStack } from '../stacks/assurance-stack.ts';
 import { DnsStack } from '../stacks/dns-stack.ts';
 import { IndexStack } from '../stacks/index-stack.ts';
+import { MonitoringStack } from '../stacks/monitoring-stack.ts';
 import { ReplicationStack } from '../stacks/replication-stack.ts';
 import { SteeringStack } from '../stacks/steering-stack.ts';
 import { StorageStack } from '../stacks/storage-stack.ts';
@@ -33,5 +34,6 @@ export class RegionStage extends Stage {
     new SteeringStack(this, 'steering', props('steering'));
     new DnsStack(this, 'dns', props('dns'));
     new AssuranceStack(this, 'assurance', props('assurance'));
+    new MonitoringStack(this, 'monitoring', props('monitoring'));
   }
 }

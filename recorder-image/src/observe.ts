@@ -168,7 +168,7 @@ export async function observe(observed: Observed): Promise<Observation> {
         answerTimeP99: lastAnswers?.p99Ms,
         answerTimeMax: lastAnswers?.maxMs,
         spoolPending: pending,
-        spoolOldestSeconds: oldestSeconds(),
+        spoolOldestSeconds: legible(finisher.waitingSeconds),
         spoolFreeBytes: freeSpoolBytes,
         spoolFill: freeSpoolBytes === undefined ? undefined : 100 * legible(space.fill(freeSpoolBytes)),
         unusableRecordings: await unusable(),

@@ -130,6 +130,7 @@ describe('index-recording', () => {
       sumOf(points, METRICS.recordings, { service, status }),
     );
     expect(counts).toEqual([1, 2, 1]);
+    expect(sumOf(points, METRICS.imperfect, { service })).toBe(3);
     const lags = printed.flatMap((line) => (line as Record<string, number[]>)[METRICS.lag] ?? []);
     expect(lags).toHaveLength(4); // none for what was there already
     expect(Math.max(...lags)).toBeLessThan(60);
