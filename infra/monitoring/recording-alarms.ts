@@ -102,7 +102,7 @@ const copyAlarms = (metrics: RegionMetrics, target: string): AlarmDefinition[] =
       { [TARGET_DIMENSION]: target },
     ),
     when: ['>', 2 * 3_600],
-    in: [2, 2],
+    in: [1, 3], // told at the end of a round alone, which may take several runs
   },
   {
     section: 'copies-damaged',

@@ -8,11 +8,8 @@ import { RECORDER_COUNTERS, RECORDER_GAUGES } from '../../../core/recorder-metri
 import { slotsOfRegion } from '../../../core/slot-plan.ts';
 import { SERVICE_NAME as ASSURE } from '../../../functions/assure-recordings/constants.ts';
 import { publishRun as publishAssurance } from '../../../functions/assure-recordings/run-metrics.ts';
-import {
-  SERVICE_NAME as INDEX,
-  METRICS as INDEX_METRICS,
-} from '../../../functions/index-recording/constants.ts';
-import { addResult } from '../../../functions/index-recording/index-metrics.ts';
+import { SERVICE_NAME as INDEX } from '../../../functions/index-recording/constants.ts';
+import { addInvalid, addResult } from '../../../functions/index-recording/index-metrics.ts';
 import { publishFailure, publishResult } from '../../../functions/replicate-recording/copy-metrics.ts';
 import { METRICS_NAMESPACE_VARIABLE } from '../../../functions/shared/environment.ts';
 import { createMetrics } from '../../../functions/shared/observability.ts';
@@ -64,7 +61,7 @@ function runFunctions(slots: string[], targets: string[]): void {
     addResult(index, { outcome: 'indexed', status, writtenAt: new Date() }, new Date());
   for (const outcome of ['alreadyIndexed', 'foreign', 'gone'] as const)
     addResult(index, { outcome }, new Date());
-  index.addMetric(INDEX_METRICS.invalid, 'Count', 1); // as its handler does
+  addInvalid(index);
   index.publishStoredMetrics();
   for (const target of targets) {
     for (const outcome of ['copied', 'alreadyCopied', 'gone'] as const)
@@ -74,12 +71,15 @@ function runFunctions(slots: string[], targets: string[]): void {
   const each = <Value>(value: Value): Record<string, Value> =>
     Object.fromEntries(targets.map((target) => [target, value]));
   if (targets.length > 0)
-    publishSweep({
-      recordings: 1,
-      unindexed: 0,
-      copies: each({ requested: 0, checked: 0, damaged: 0 }),
-      backlog: each({ copies: 0, ageSeconds: 0 }),
-    });
+    publishSweep(
+      {
+        recordings: 1,
+        unindexed: 0,
+        copies: each({ requested: 0, checked: 0, damaged: 0 }),
+        figures: each({ countedAt: new Date().toISOString(), waiting: 0, damaged: 0 }),
+      },
+      new Date(),
+    );
 }
 
 async function runRecorder(slot: string, namespace: string, logs: LogLines): Promise<void> {
