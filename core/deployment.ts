@@ -8,6 +8,7 @@ import ipaddr from 'ipaddr.js';
 import { type Document, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { MAX_ANSWER_BYTES, MAX_LABEL_CHARACTERS, MAX_NAME_CHARACTERS, srvAnswerBytes } from './dns-limits.ts';
+import { retentionSchema } from './retention.ts';
 
 /** Route 53 answers a multivalue query with at most 8 records (Developer Guide, "Multivalue answer routing"). */
 export const MAX_SLOTS_PER_SERVICE = 8;
@@ -130,7 +131,7 @@ const schema = z.strictObject({
   regions: z.array(region).min(1, 'name at least one region'),
   sources: z.array(sourceSchema).min(1, 'name at least one SRC: calls from anyone else are refused'),
   replication: z.array(replicationTarget).default([]),
-  retention: z.strictObject({ days: wholeNumber(1, 36_500, 'days') }),
+  retention: retentionSchema,
   api: z.strictObject({ auth: z.literal('iam', 'write iam, the only kind of this version') }),
 });
 

@@ -7,5 +7,6 @@ export const METRICS = {
   alreadyIndexed: 'ManifestsAlreadyIndexed',
   foreign: 'ForeignObjects',
   gone: 'ManifestsGone',
+  deleted: 'ManifestsOfDeletedRecordings',
   invalid: 'ManifestsInvalid',
 } as const;

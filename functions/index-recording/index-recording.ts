@@ -14,8 +14,11 @@ export interface IndexDependencies extends IndexTable {
   copies?: { queue: WorkQueue; targets: string[] };
 }
 
-/** What became of one object. `foreign`: not a manifest; `gone`: deleted since the event. */
-export type IndexOutcome = 'indexed' | 'alreadyIndexed' | 'foreign' | 'gone';
+/**
+ * What became of one object. `foreign`: not a manifest; `gone`: deleted since the event; `deleted`: its recording has been
+ * deleted, so that it is deleted, too.
+ */
+export type IndexOutcome = 'indexed' | 'alreadyIndexed' | 'foreign' | 'gone' | 'deleted';
 
 /**
  * Indexes the recording of one manifest. Events come at least once and in any order: only a higher revision
@@ -30,12 +33,13 @@ export async function indexManifest(
   const source = await readManifest(s3, bucket, key);
   if (!source) return 'gone';
   const { manifest } = source;
-  const isNew = await writeItems({ table, tableName }, manifest, homeCopyItem(manifest, bucket));
+  const outcome = await writeItems({ table, tableName }, manifest, homeCopyItem(manifest, bucket));
+  if (outcome === 'deleted') return outcome;
   // Also when it was indexed before: the try that did so may have failed here.
   if (copies)
     await sendCopyJobs(
       copies.queue,
       copies.targets.map((target) => ({ key, target })),
     );
-  return isNew ? 'indexed' : 'alreadyIndexed';
+  return outcome === 'written' ? 'indexed' : 'alreadyIndexed';
 }

@@ -13,6 +13,7 @@ import { replicaCopyItem } from '../../core/index-items.ts';
 import { parseManifestKey } from '../../core/keys.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import type { RecordingPlace, RecordingPlaces } from '../shared/environment.ts';
+import { isFinal, readDeletion } from '../shared/fates.ts';
 import { objectsOf, readManifest, type SourceManifest } from '../shared/source-manifest.ts';
 import {
   compareObject,
@@ -33,8 +34,8 @@ export interface ReplicateDependencies extends IndexTable {
 }
 
 /**
- * `alreadyCopied`: every file was there and right; `gone`: the home region has no such recording any more, and whatever
- * the target holds of it stays.
+ * `alreadyCopied`: every file was there and right; `gone`: the home region has no such recording any more, or it is being
+ * deleted; nothing is copied, and expire-recordings deletes what the target holds of it.
  */
 export type CopyOutcome = 'copied' | 'alreadyCopied' | 'gone';
 
@@ -96,6 +97,9 @@ export async function replicateRecording(
   const place = places[job.target];
   if (!home || !place || job.target === homeRegion || parseManifestKey(job.key)?.homeRegion !== homeRegion)
     throw new ForeignCopyJobError(job, homeRegion);
+  const { recordingId } = parseManifestKey(job.key) as { recordingId: string };
+  // A manifest of it may still be there, or have come late: expire-recordings deletes that, too.
+  if (isFinal(await readDeletion(dependencies, recordingId))) return { outcome: 'gone', copiedBytes: 0 };
   const target: StoragePlace = { s3: s3For(job.target), place };
   const round: Round = { ...dependencies, home, target, region: job.target };
 
