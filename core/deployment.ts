@@ -7,6 +7,7 @@
 import ipaddr from 'ipaddr.js';
 import { type Document, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { apiSchema } from './api-auth.ts';
 import { MAX_ANSWER_BYTES, MAX_LABEL_CHARACTERS, MAX_NAME_CHARACTERS, srvAnswerBytes } from './dns-limits.ts';
 import { retentionSchema } from './retention.ts';
 
@@ -132,7 +133,7 @@ const schema = z.strictObject({
   sources: z.array(sourceSchema).min(1, 'name at least one SRC: calls from anyone else are refused'),
   replication: z.array(replicationTarget).default([]),
   retention: retentionSchema,
-  api: z.strictObject({ auth: z.literal('iam', 'write iam, the only kind of this version') }),
+  api: apiSchema.prefault({}),
 });
 
 /** What makes the names in DNS. */
@@ -262,6 +263,10 @@ function crossChecks(input: unknown): DeploymentProblem[] {
   unique(named(services), 'this service name');
   unique(named(rows(['sources'])), 'this source name');
   for (const path of services) unique(rows([...path, 'transports']), 'this transport');
+  unique(
+    rows(['api', 'callers']).map((path) => [...path, 'principal']),
+    'this principal',
+  );
 
   for (const slotPath of slots) {
     const region = regionName.safeParse(at([...slotPath.slice(0, 2), 'name'])).data;

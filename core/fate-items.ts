@@ -18,6 +18,8 @@ import { keyPart } from './index-entries.ts';
 import { recordingPartition, type TableKey } from './index-items.ts';
 
 export const FATE_PREFIX = 'FATE#';
+/** Of the partitions of calls, which have holds and nothing else. */
+export const CALL_PREFIX = 'CALL#';
 const HOLD_PREFIX = `${FATE_PREFIX}HOLD#`;
 const REQUEST_PREFIX = `${FATE_PREFIX}REQUEST#`;
 const DELETION_SK = `${FATE_PREFIX}DELETION`;
@@ -103,7 +105,7 @@ export interface Fate {
 export const subjectPartition = (subject: HoldSubject): string =>
   subject.kind === 'recording'
     ? recordingPartition(subject.recordingId)
-    : `CALL#${keyPart(subject.tenant)}#${keyPart(subject.callId)}`;
+    : `${CALL_PREFIX}${keyPart(subject.tenant)}#${keyPart(subject.callId)}`;
 
 export const holdFactKey = (
   subject: HoldSubject,

@@ -16,20 +16,9 @@ import { REQUEST_MATURES_MS } from '../expire-recordings/constants.ts';
 import { auditEntry, auditWrite, logAudit } from '../shared/audit.ts';
 import { readActiveHolds, readDeletion, readHolds, recordingFate } from '../shared/fates.ts';
 import { writeTogether } from '../shared/transactions.ts';
+import type { DeletionState } from './answers.ts';
 import { type FateDependencies, findRecordingFor, writeRefusal } from './fate-access.ts';
 import { holdSubjectsOf } from './hold-subjects.ts';
-
-/** `requested`: not begun, and a hold still stops it; `deleting`: nothing stops it any more; `deleted`: proved in every region. */
-export interface DeletionState {
-  state: 'requested' | 'deleting' | 'deleted';
-  why: Deletion['why'];
-  by: string;
-  reason: string;
-  at: string;
-  /** By region. */
-  regions?: Deletion['regions'];
-  deletedAt?: string;
-}
 
 /** What is under hold is not deleted. */
 export class RecordingHeldError extends Error {

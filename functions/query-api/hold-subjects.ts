@@ -8,7 +8,7 @@ export async function holdSubjectsOf(
   index: IndexTable,
   { recordingId, tenant, callId, correlationIds }: IndexedRecording,
 ): Promise<HoldSubject[]> {
-  const call = await findCall(index, callId, tenant);
+  const call = await findCall(index, callId, [tenant]);
   const ids = new Set([callId, ...correlationIds, ...(call?.correlationIds ?? [])]);
   return [
     { kind: 'recording', recordingId },

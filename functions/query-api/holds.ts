@@ -4,7 +4,7 @@
  * Each is a fact in the index, written with its audit entry in one transaction: without the one there is not the other.
  * expire-recordings of every region is told, and keeps the fact outside the index as well.
  */
-import { type Caller, seesTenant } from '../../core/access.ts';
+import type { Caller } from '../../core/access.ts';
 import type { AuditEntry } from '../../core/audit-items.ts';
 import {
   type Deletion,
@@ -20,7 +20,8 @@ import { auditEntry, auditWrite, logAudit, type Write } from '../shared/audit.ts
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { readDeletion, readFate } from '../shared/fates.ts';
 import { writeTogether } from '../shared/transactions.ts';
-import { type FoundCall, findCall } from './calls.ts';
+import type { FoundCall, HeldCall } from './answers.ts';
+import { findCall } from './calls.ts';
 import { type FateDependencies, findRecordingFor, writeRefusal } from './fate-access.ts';
 
 export interface HoldOrder {
@@ -114,13 +115,6 @@ export async function releaseRecording(
   const subject: HoldSubject = { kind: 'recording', recordingId };
   const entry = entryOf(dependencies, caller, 'release', order, { tenant, recordingId });
   return release(dependencies, caller, subject, [subject], order, entry);
-}
-
-export interface HeldCall {
-  holds: Hold[];
-  recordings: string[];
-  /** Recordings of the call whose deletion had begun, or was being decided: the hold may be too late for them. */
-  tooLate: string[];
 }
 
 /**
@@ -287,14 +281,10 @@ async function callsOf(
   caller: Caller,
   id: string,
 ): Promise<{ tenant: string; call: FoundCall }[]> {
-  const tenants =
-    caller.tenants === 'all'
-      ? ((await findCall(index, id))?.recordings ?? []).map(({ tenant }) => tenant)
-      : caller.tenants;
+  const found = (await findCall(index, id, caller.tenants))?.recordings ?? [];
   const calls: { tenant: string; call: FoundCall }[] = [];
-  for (const tenant of new Set(tenants)) {
-    if (!seesTenant(caller, tenant)) continue;
-    const call = await findCall(index, id, tenant);
+  for (const tenant of new Set(found.map(({ tenant }) => tenant))) {
+    const call = await findCall(index, id, [tenant]);
     if (call) calls.push({ tenant, call });
   }
   return calls;

@@ -3,16 +3,9 @@ import type { Caller } from '../../core/access.ts';
 import type { IndexedRecording } from '../../core/index-items.ts';
 import { auditEntry, writeAudit } from '../shared/audit.ts';
 import type { FateDependencies } from './fate-access.ts';
+import { ProblemError } from './problems.ts';
 
-/** The audit could not be written; nothing is played. */
-export class NotAuditedError extends Error {
-  constructor(recordingId: string, cause: unknown) {
-    super(`recording ${recordingId} cannot be played: the audit cannot be written`, { cause });
-    this.name = 'NotAuditedError';
-  }
-}
-
-/** @param copyRegion of the copy that is played @throws NotAuditedError */
+/** @param copyRegion of the copy that is played @throws ProblemError 503 */
 export async function auditPlay(
   { index, region, logger, now }: FateDependencies,
   caller: Caller,
@@ -34,6 +27,9 @@ export async function auditPlay(
     );
     await writeAudit(index, logger, entry);
   } catch (error) {
-    throw new NotAuditedError(recordingId, error);
+    logger.error('a play could not be audited', { recordingId, error: error as Error });
+    throw new ProblemError(503, `recording ${recordingId} cannot be played: the audit cannot be written`, {
+      'retry-after': '10',
+    });
   }
 }

@@ -1,6 +1,7 @@
 /** Searches the index: one page of a query, one recording, its copies. */
 import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
+import type { TenantScope } from '../../core/access.ts';
 import {
   BY_TENANT_INDEX,
   BY_TIME_INDEX,
@@ -32,7 +33,7 @@ export interface TimeRange {
 
 /** Recordings for which all of it holds. `number`, `user` and `group` are keys as `entryKey` makes them. */
 export interface RecordingQuery extends TimeRange {
-  /** All tenants when absent. */
+  /** All that the caller sees when absent. */
   tenant?: string;
   number?: string;
   user?: string;
@@ -69,14 +70,18 @@ const MAX_CHUNK = 250;
 /** What a query may name, the rarest first: its partition is read, and the other conditions are applied to its entries. */
 const KEYS: readonly (keyof RecordingQuery & EntryKind)[] = ['number', 'user', 'group', 'slot', 'status'];
 
-/** One page of a query. Reads about as many entries as the page has, where the conditions leave nothing out. */
+/**
+ * One page of a query, of the tenants in scope. Reads about as many entries as the page has, where the conditions leave
+ * nothing out.
+ */
 export async function searchRecordings(
   index: IndexTable,
   query: RecordingQuery,
   page: PageRequest,
+  scope: TenantScope,
 ): Promise<RecordingPage> {
   const { kind, value } = drivingKey(query);
-  const partitions = entryPartitions(kind, value, query.tenant);
+  const partitions = scopedPartitions(kind, value, narrow(scope, query.tenant));
   const isWanted = conditionOf(query, kind);
   let entriesRead = 0;
   const readers = partitions.map((partition) =>
@@ -108,6 +113,24 @@ export async function searchRecordings(
   return { items, entriesRead };
 }
 
+/** The tenants of a scope that a query may read: one that is not in it stays outside, whatever the query says. */
+const narrow = (scope: TenantScope, tenant: string | undefined): TenantScope =>
+  tenant === undefined ? scope : scope === 'all' || scope.includes(tenant) ? [tenant] : [];
+
+/** A partition of one of the two indexes. */
+export interface ScopedPartition {
+  indexName: typeof BY_TIME_INDEX | typeof BY_TENANT_INDEX;
+  partition: string;
+}
+
+/** Every partition with a kind's entries of a value that is of the tenants in scope, and of nobody else. */
+export const scopedPartitions = (kind: EntryKind, value: string, scope: TenantScope): ScopedPartition[] =>
+  scope === 'all'
+    ? entryPartitions(kind, value).map((partition) => ({ indexName: BY_TIME_INDEX, partition }))
+    : [...new Set(scope)].flatMap((tenant) =>
+        entryPartitions(kind, value, tenant).map((partition) => ({ indexName: BY_TENANT_INDEX, partition })),
+      );
+
 /** A status other than `complete` is rare, and the best key but a person's. */
 function drivingKey(query: RecordingQuery): { kind: EntryKind; value: string } {
   const order = query.status === 'complete' ? KEYS : KEYS.toSorted(bySlotAfterStatus);
@@ -138,15 +161,14 @@ function conditionOf(query: RecordingQuery, key: EntryKind): Condition | undefin
 /** Reads one partition from its newest entry on, within the query and before `after`. */
 function reader(
   index: IndexTable,
-  partition: string,
-  { from, to, tenant }: RecordingQuery,
+  partition: ScopedPartition,
+  { from, to }: TimeRange,
   after: string | undefined,
   count: (entries: number) => void,
 ): ReadOn<IndexEntry> {
   let startKey: Record<string, unknown> | undefined;
   return async (limit) => {
     const { entries, lastKey } = await queryEntries(index, partition, {
-      byTenant: tenant !== undefined,
       // Sort keys are `<time>#<id>`: longer than a bare time, so `to` itself is outside.
       between: [from.toISOString(), after ?? to.toISOString()],
       limit,
@@ -159,7 +181,6 @@ function reader(
 }
 
 export interface EntryRange {
-  byTenant: boolean;
   /** Sort keys, both inclusive. */
   between: [string, string];
   limit: number;
@@ -169,14 +190,14 @@ export interface EntryRange {
 /** One read of a partition, newest first. `lastKey` is there if it may go on. */
 export async function queryEntries(
   { table, tableName }: IndexTable,
-  partition: string,
-  { byTenant, between: [lowest, highest], limit, startKey }: EntryRange,
+  { indexName, partition }: ScopedPartition,
+  { between: [lowest, highest], limit, startKey }: EntryRange,
 ): Promise<{ entries: IndexEntry[]; lastKey: Record<string, unknown> | undefined }> {
   const { Items = [], LastEvaluatedKey } = await table.send(
     new QueryCommand({
       TableName: tableName,
-      IndexName: byTenant ? BY_TENANT_INDEX : BY_TIME_INDEX,
-      KeyConditionExpression: `${byTenant ? 'tenantPk' : 'timePk'} = :pk AND timeSk BETWEEN :lowest AND :highest`,
+      IndexName: indexName,
+      KeyConditionExpression: `${indexName === BY_TENANT_INDEX ? 'tenantPk' : 'timePk'} = :pk AND timeSk BETWEEN :lowest AND :highest`,
       ExpressionAttributeValues: { ':pk': partition, ':lowest': lowest, ':highest': highest },
       ScanIndexForward: false,
       Limit: limit,

@@ -12,13 +12,20 @@ import type { ITableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
+import { AUDIT_PREFIX } from '../../core/audit-items.ts';
 import type { Deployment } from '../../core/deployment.ts';
+import { CALL_PREFIX, duePartition } from '../../core/fate-items.ts';
 import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
+import { recordingPartition } from '../../core/index-items.ts';
 import { regionPrefix } from '../../core/keys.ts';
-import { ROUTES, SERVICE_NAME } from '../../functions/query-api/constants.ts';
-import { INDEX_TABLE } from '../../functions/shared/environment.ts';
+import type { Retention } from '../../core/retention.ts';
+import { API_AUTH, SERVICE_NAME } from '../../functions/query-api/constants.ts';
+import { operationList } from '../../functions/query-api/operations.ts';
+import { INDEX_TABLE, RECORDING_BUCKETS, RETENTION } from '../../functions/shared/environment.ts';
+import { addGatewayProblems } from '../constructs/gateway-problems.ts';
 import { NodeFunction } from '../constructs/node-function.ts';
-import { grantReadRecordings } from '../constructs/recordings-access.ts';
+import { grantReadRecordings, leadingKeys } from '../constructs/recordings-access.ts';
+import { recordingBuckets, retentionText } from '../constructs/retention-environment.ts';
 
 export interface ApiStackProps extends StackProps {
   deployment: Deployment;
@@ -31,7 +38,12 @@ export class ApiStack extends Stack {
 
     const queryApi = new NodeFunction(this, SERVICE_NAME, {
       name: SERVICE_NAME,
-      environment: { [INDEX_TABLE]: table.tableName },
+      environment: {
+        [INDEX_TABLE]: table.tableName,
+        [API_AUTH]: authText(deployment),
+        [RECORDING_BUCKETS]: JSON.stringify(recordingBuckets(deployment)),
+        [RETENTION]: retentionText(lockRetention(deployment), MAX_RETENTION_BYTES),
+      },
       timeout: Duration.seconds(15),
       memorySize: 1024,
     });
@@ -44,6 +56,19 @@ export class ApiStack extends Stack {
         ],
       }),
     );
+    // Holds, requests to delete, the work that follows from them, and the audit; nothing is changed or deleted by it.
+    queryApi.addToRolePolicy(
+      new PolicyStatement({
+        actions: ['dynamodb:ConditionCheckItem', 'dynamodb:PutItem'],
+        resources: [table.tableArn],
+        conditions: leadingKeys(
+          recordingPartition('*'),
+          `${CALL_PREFIX}*`,
+          duePartition('*'),
+          `${AUDIT_PREFIX}*`,
+        ),
+      }),
+    );
     // A presigned address works with the rights of the function that signed it.
     const regions = deployment.regions.map(({ name }) => name);
     grantReadRecordings(this, queryApi, deployment, regions, `${regionPrefix('*')}*`);
@@ -53,7 +78,10 @@ export class ApiStack extends Stack {
       restApiName: `${deployment.name}-query`,
       description: `Recordings of ${deployment.name}`,
       endpointTypes: [EndpointType.REGIONAL],
-      defaultMethodOptions: { authorizationType: AuthorizationType.IAM },
+      // Tokens are checked by the function itself: see docs/api.md.
+      defaultMethodOptions: {
+        authorizationType: deployment.api.auth === 'iam' ? AuthorizationType.IAM : AuthorizationType.NONE,
+      },
       deployOptions: {
         stageName: 'v1',
         tracingEnabled: true,
@@ -66,8 +94,46 @@ export class ApiStack extends Stack {
         accessLogFormat: AccessLogFormat.jsonWithStandardFields(),
       },
     });
-    const integration = new LambdaIntegration(queryApi);
-    for (const route of ROUTES) api.root.resourceForPath(route).addMethod('GET', integration);
+    addGatewayProblems(api);
+    // One permission for all methods: a statement for each would not fit into the function's policy.
+    const integration = new LambdaIntegration(queryApi, { scopePermissionToMethod: false });
+    for (const { path, method, access } of operationList())
+      api.root
+        .resourceForPath(path)
+        .addMethod(
+          method,
+          integration,
+          access === 'public' ? { authorizationType: AuthorizationType.NONE } : {},
+        );
+    // Other paths and methods too: the function says 404 and 405 as it says all else.
+    api.root.addMethod('ANY', integration);
+    api.root.addProxy({ defaultIntegration: integration });
     new CfnOutput(this, 'ApiId', { value: api.restApiId });
   }
+}
+
+const MAX_RETENTION_BYTES = 500;
+
+/** Without Object Lock, the API need not know how long recordings are kept. */
+const lockRetention = ({ retention }: Deployment): Retention =>
+  retention.objectLock ? retention : { days: retention.days };
+
+/** All environment variables of a function together (Lambda, "Quotas"); some of it is for the other ones. */
+const MAX_AUTH_BYTES = 3_000;
+
+/** The callers do not fit into what a function can be told. */
+export class TooManyCallersError extends Error {
+  constructor(bytes: number) {
+    super(
+      `api.callers takes ${bytes} bytes, and the function has room for ${MAX_AUTH_BYTES}: ` +
+        'give callers with the same rights one role to assume, or let an OpenID provider say who may what',
+    );
+    this.name = 'TooManyCallersError';
+  }
+}
+
+function authText({ api }: Deployment): string {
+  const text = JSON.stringify(api);
+  if (Buffer.byteLength(text) > MAX_AUTH_BYTES) throw new TooManyCallersError(Buffer.byteLength(text));
+  return text;
 }

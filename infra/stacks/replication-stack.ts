@@ -9,6 +9,8 @@ import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { copyTargets } from '../../core/copy-jobs.ts';
 import type { Deployment } from '../../core/deployment.ts';
+import { CALL_PREFIX } from '../../core/fate-items.ts';
+import { recordingPartition } from '../../core/index-items.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { recordingsBucketName } from '../../core/names.ts';
 import { SERVICE_NAME as REPLICATE } from '../../functions/replicate-recording/constants.ts';
@@ -27,6 +29,7 @@ import {
   grantReadRecordings,
   grantTellMissing,
   grantWriteCopies,
+  leadingKeys,
   recordingsKeyAliasArn,
 } from '../constructs/recordings-access.ts';
 import { COPY_TIMEOUT } from './storage-stack.ts';
@@ -68,7 +71,12 @@ export class ReplicationStack extends Stack {
     grantTellMissing(this, replicate, deployment, regions);
     grantWriteCopies(this, replicate, deployment, targets, ownKeys);
     replicate.addToRolePolicy(
-      new PolicyStatement({ actions: ['dynamodb:PutItem'], resources: [table.tableArn] }),
+      new PolicyStatement({
+        actions: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Query'],
+        resources: [table.tableArn],
+        // A recording's copies, and its deletion and holds; the holds of its call.
+        conditions: leadingKeys(recordingPartition('*'), `${CALL_PREFIX}*`),
+      }),
     );
     replicate.addEventSource(
       new SqsEventSource(copyJobs, {
@@ -102,6 +110,7 @@ export class ReplicationStack extends Stack {
       new PolicyStatement({
         actions: ['dynamodb:BatchGetItem', 'dynamodb:UpdateItem'],
         resources: [table.tableArn],
+        conditions: leadingKeys(recordingPartition('*')),
       }),
       new PolicyStatement({
         actions: ['dynamodb:GetItem', 'dynamodb:PutItem'],

@@ -6,6 +6,7 @@ import { ApiStack } from '../stacks/api-stack.ts';
 import { DnsStack } from '../stacks/dns-stack.ts';
 import { IndexStack } from '../stacks/index-stack.ts';
 import { ReplicationStack } from '../stacks/replication-stack.ts';
+import { RetentionStack } from '../stacks/retention-stack.ts';
 import { SteeringStack } from '../stacks/steering-stack.ts';
 import { StorageStack } from '../stacks/storage-stack.ts';
 
@@ -28,6 +29,7 @@ export class RegionStage extends Stage {
         manifestEvents,
         table: index.table,
       });
+    new RetentionStack(this, 'retention', { ...props('retention'), table: index.table });
     new ApiStack(this, 'api', { ...props('api'), table: index.table });
     new SteeringStack(this, 'steering', props('steering'));
     new DnsStack(this, 'dns', props('dns'));

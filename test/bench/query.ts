@@ -259,7 +259,7 @@ async function pagesOf(
     for (let page = 0; page < 3 && samples.length < pages; page += 1) {
       const before = reads();
       const start = performance.now();
-      const { items, last } = await searchRecordings(index, asked, { limit, ...(after && { after }) });
+      const { items, last } = await searchRecordings(index, asked, { limit, ...(after && { after }) }, 'all');
       samples.push({ read: reads() - before, found: items.length, ms: performance.now() - start });
       after = last;
       if (!after) break;
@@ -279,7 +279,7 @@ async function callsOf(
   while (samples.length < pages) {
     const before = reads();
     const start = performance.now();
-    const call = await findCall(index, callIds[below(random, callIds.length)] as string);
+    const call = await findCall(index, callIds[below(random, callIds.length)] as string, 'all');
     samples.push({
       read: reads() - before,
       found: call?.recordings.length ?? 0,

@@ -57,6 +57,18 @@ function refusal(text: string): DeploymentFileError {
 const SLOT = 'regions[0].slots[0]';
 
 /** One mistake each. `others` is what must change with it, so that it is the only mistake. */
+const OIDC = {
+  issuer: 'https://id.example.com/realm',
+  audience: 'siprec',
+  tenantClaim: 'tenant',
+  roleClaim: 'roles',
+};
+const CALLER = {
+  principal: 'arn:aws:iam::111122223333:role/supervisors',
+  tenants: ['acme'],
+  roles: ['search', 'listen'],
+};
+
 const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<string, unknown>][] = [
   ['name', 'Siprec', /a deployment name is 1 to 20 of a-z, 0-9 and -, starting with a letter/],
   ['name', 'a'.repeat(21), /1 to 20/],
@@ -128,7 +140,26 @@ const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<s
   ['replication[0].to', undefined, /is missing/],
   ['replication[0].mode', 'nightly', /write onCompletion, the only mode/],
   ['retention.days', 0, /whole number of days from 1 to 36500/],
-  ['api.auth', 'none', /write iam, the only kind/],
+  ['api.auth', 'none', /write iam, or oidc/],
+  ['api.auth', ['iam'], /write keys with values/],
+  ['api.auth.jwt', {}, /no such key/, { 'api.auth': { oidc: OIDC } }],
+  [
+    'api.auth.oidc.issuer',
+    'http://id.example.com',
+    /write the https address/,
+    { 'api.auth': { oidc: OIDC } },
+  ],
+  ['api.auth.oidc.audience', undefined, /is missing: add it/, { 'api.auth': { oidc: OIDC } }],
+  [
+    'api.auth.oidc.roles.boss',
+    [],
+    /name at least one role/,
+    { 'api.auth': { oidc: { ...OIDC, roles: { boss: ['hold'] } } } },
+  ],
+  ['api.callers', [], /name at least one caller/],
+  ['api.callers[0].principal', 'arn:aws:iam::1:role/x', /write the ARN/, { 'api.callers': [CALLER] }],
+  ['api.callers[0].tenants', [], /write all, or a list/, { 'api.callers': [CALLER] }],
+  ['api.callers[0].roles[0]', 'read', /write search, listen/, { 'api.callers': [CALLER] }],
   ['colour', 'red', /no such key: remove it, or check its spelling/],
   [`${SLOT}.capacity`, 5, /no such key/],
   ['api', [], /write keys with values/],
@@ -204,7 +235,6 @@ describe('parseDeployment', () => {
       'regions',
       'sources',
       'retention',
-      'api',
     ]);
   });
 

@@ -1,17 +1,18 @@
 import { encodeCursor, InvalidCursorError } from '../../../functions/query-api/cursor.ts';
-import {
-  InvalidQueryError,
-  parametersOf,
-  readRecordingsRequest,
-} from '../../../functions/query-api/requests.ts';
+import { readParameters } from '../../../functions/query-api/parameters.ts';
+import { ProblemError } from '../../../functions/query-api/problems.ts';
+import { parametersOf, recordingsRequest, searchParameters } from '../../../functions/query-api/requests.ts';
 
 const now = new Date('2026-11-23T12:00:00.000Z');
-const read = (query: string | Record<string, string>) =>
-  readRecordingsRequest(new URLSearchParams(query), now);
+const read = (query: string | Record<string, string>) => {
+  const search = new URLSearchParams(query);
+  const raw = Object.fromEntries([...search.keys()].map((name) => [name, search.getAll(name)]));
+  return recordingsRequest(readParameters(searchParameters, raw), now);
+};
 const range = { from: new Date('2026-11-22T00:00:00.000Z'), to: new Date('2026-11-23T00:00:00.000Z') };
 const after = '2026-11-22T08:00:00.000Z#01KAR7V0000000000000000000';
 
-describe('readRecordingsRequest', () => {
+describe('recordingsRequest', () => {
   it('asks for the last 24 hours, 50 at a time, without parameters', () => {
     expect(read('')).toEqual({
       query: { from: new Date('2026-11-22T12:00:00.000Z'), to: now },
@@ -71,7 +72,7 @@ describe('readRecordingsRequest', () => {
     ],
     ['from=2026-11-23T12:00:00Z', 'must be before to'],
   ])('refuses %s', (query, message) => {
-    expect(() => read(query)).toThrow(InvalidQueryError);
+    expect(() => read(query)).toThrow(ProblemError);
     expect(() => read(query)).toThrow(message);
   });
 

@@ -76,7 +76,12 @@ async function readAll(index: IndexTable, query: RecordingQuery, limit: () => nu
   let pages = 0;
   do {
     const size = limit();
-    const { items, last } = await searchRecordings(index, query, { limit: size, ...(after && { after }) });
+    const { items, last } = await searchRecordings(
+      index,
+      query,
+      { limit: size, ...(after && { after }) },
+      'all',
+    );
     expect(items.length).toBeLessThanOrEqual(size);
     ids.push(...items.map(({ recordingId }) => recordingId));
     after = last;
@@ -123,7 +128,7 @@ describe('searchRecordings', () => {
       times.map((startedAt) => makeManifest({ startedAt })),
     );
     const range = { from: new Date('2026-11-22T10:00:00Z'), to: new Date('2026-11-22T11:00:00Z') };
-    const { items, last } = await searchRecordings(index, range, { limit: 10 });
+    const { items, last } = await searchRecordings(index, range, { limit: 10 }, 'all');
     expect(items.map(({ startedAt }) => startedAt)).toEqual([times[2], times[1]]);
     expect(last).toBeUndefined();
   });
@@ -132,19 +137,21 @@ describe('searchRecordings', () => {
     const manifests = threeDays(8, seededRandom(14));
     const index = await indexOf('exact', manifests);
     const range = { from: new Date(FIRST), to: new Date(FIRST + 3 * DAY_MS) };
-    expect((await searchRecordings(index, range, { limit: 8 })).last).toBeUndefined();
-    expect((await searchRecordings(index, range, { limit: 7 })).last).toBeDefined();
+    expect((await searchRecordings(index, range, { limit: 8 }, 'all')).last).toBeUndefined();
+    expect((await searchRecordings(index, range, { limit: 7 }, 'all')).last).toBeDefined();
     expect(await readAll(index, range, () => 4)).toMatchObject({ pages: 2 });
-    expect(await searchRecordings(index, { ...range, to: new Date(FIRST + 1) }, { limit: 8 })).toEqual({
-      items: [],
-      entriesRead: 0,
-    });
+    expect(await searchRecordings(index, { ...range, to: new Date(FIRST + 1) }, { limit: 8 }, 'all')).toEqual(
+      {
+        items: [],
+        entriesRead: 0,
+      },
+    );
   });
 
   it('gives a summary of the recording, without the keys of the table', async () => {
     const [manifest] = threeDays(1, seededRandom(15)) as [Manifest];
     const index = await indexOf('shape', [manifest]);
-    const { items } = await searchRecordings(index, WHOLE, { limit: 1 });
+    const { items } = await searchRecordings(index, WHOLE, { limit: 1 }, 'all');
     expect(items).toEqual([summaryOf(recordingItem(manifest))]);
     expect(items[0]).not.toHaveProperty('pk');
   });
@@ -218,7 +225,7 @@ describe('searchRecordings', () => {
       for (const name of ['tenant', 'number', 'user', 'group', 'slot', 'status'] as const)
         for (const limit of [1, 2, 5, 10, 25, 50]) {
           const query = { ...WHOLE, [name]: asked[name] };
-          const { items, entriesRead } = await searchRecordings(index, query, { limit });
+          const { items, entriesRead } = await searchRecordings(index, query, { limit }, 'all');
           expect(items).toHaveLength(limit);
           expect(entriesRead).toBeLessThanOrEqual(1.5 * limit + 4);
         }
@@ -240,7 +247,7 @@ describe('searchRecordings', () => {
       rare.map((manifest) => entryItems(recordingItem(manifest))[0] as object),
     );
     const query = { ...WHOLE, direction: 'outgoing' as const };
-    const first = await searchRecordings(index, query, { limit: 10 });
+    const first = await searchRecordings(index, query, { limit: 10 }, 'all');
     expect(first).toMatchObject({ items: [], last: expect.any(String) });
     expect(first.entriesRead).toBeGreaterThanOrEqual(MAX_ENTRIES_READ);
     expect(first.entriesRead).toBeLessThan(MAX_ENTRIES_READ + 1000);

@@ -1,0 +1,183 @@
+/**
+ * The operations of the API: one entry each, from which the resources of API Gateway (`api-stack.ts`), the routing and the
+ * checks of requests (`api.ts`) and the OpenAPI document (`openapi.ts`) follow. What an operation does is in `handlers.ts`,
+ * under the same name. No SDK is imported here: the CDK app reads this table too.
+ */
+import { z } from 'zod';
+import type { Role } from '../../core/access.ts';
+import { holdIdSchema } from '../../core/fate-items.ts';
+import {
+  callSchema,
+  deletionStateSchema,
+  heldCallSchema,
+  holdsSchema,
+  playbackSchema,
+  recordingDetailSchema,
+  recordingPageSchema,
+} from './answers.ts';
+import { text } from './parameters.ts';
+import type { ProblemStatus } from './problems.ts';
+import { searchParameters } from './requests.ts';
+
+export const METHODS = ['GET', 'PUT', 'POST', 'DELETE'] as const;
+export type Method = (typeof METHODS)[number];
+
+export interface Operation {
+  method: Method;
+  /** As API Gateway and OpenAPI write it; parameters are whole segments. */
+  path: `/${string}`;
+  summary: string;
+  /**
+   * Who may: a role; `caller`: anybody who has signed in; `public`: anybody at all. A role but `operate` is for recordings,
+   * and nothing to somebody without a tenant.
+   */
+  access: Role | 'caller' | 'public';
+  pathParameters: z.ZodObject;
+  /** Strict: an unknown parameter is refused. */
+  query: z.ZodObject;
+  /** JSON; none is read when absent. */
+  body?: z.ZodType;
+  /** By status and media type; without a media type there is no content. */
+  answers: Readonly<Record<number, Readonly<Record<string, z.ZodType>>>>;
+  /** Those that only this operation has; `problemsOf` adds what all have. */
+  problems: readonly ProblemStatus[];
+}
+
+const JSON_TYPE = 'application/json';
+const none = z.strictObject({});
+
+const recordingId = z.strictObject({ id: z.string().describe('Id of a recording (a ULID).') });
+const callId = z.strictObject({
+  id: z.string().describe('`callId` or any correlation id, percent-encoded.'),
+});
+
+const holdId = holdIdSchema.describe('Chosen by the caller: a matter, for instance. It is what is released.');
+const reason = text.describe('For the audit.');
+const holdBody = z.strictObject({ holdId, reason });
+const releaseQuery = z.strictObject({ holdId, reason });
+
+export const OPERATIONS = {
+  searchRecordings: {
+    method: 'GET',
+    path: '/recordings',
+    summary: 'Recordings that fit, newest first, in pages',
+    access: 'search',
+    pathParameters: none,
+    query: searchParameters,
+    answers: { 200: { [JSON_TYPE]: recordingPageSchema } },
+    problems: [],
+  },
+  getRecording: {
+    method: 'GET',
+    path: '/recordings/{id}',
+    summary: 'One recording with its copies',
+    access: 'search',
+    pathParameters: recordingId,
+    query: none,
+    answers: { 200: { [JSON_TYPE]: recordingDetailSchema } },
+    problems: [404],
+  },
+  getAudio: {
+    method: 'GET',
+    path: '/recordings/{id}/audio',
+    summary: 'Where the audio of a recording can be fetched for ten minutes',
+    access: 'listen',
+    pathParameters: recordingId,
+    query: none,
+    answers: { 200: { [JSON_TYPE]: playbackSchema } },
+    problems: [404, 503],
+  },
+  getCall: {
+    method: 'GET',
+    path: '/calls/{id}',
+    summary: 'All recordings of one call, in order of their start',
+    access: 'search',
+    pathParameters: callId,
+    query: none,
+    answers: { 200: { [JSON_TYPE]: callSchema } },
+    problems: [404],
+  },
+  holdRecording: {
+    method: 'PUT',
+    path: '/recordings/{id}/hold',
+    summary: 'Puts a recording under legal hold; again with the same id changes nothing',
+    access: 'hold',
+    pathParameters: recordingId,
+    query: none,
+    body: holdBody,
+    answers: { 200: { [JSON_TYPE]: holdsSchema } },
+    problems: [404, 409],
+  },
+  releaseRecording: {
+    method: 'DELETE',
+    path: '/recordings/{id}/hold',
+    summary: 'Releases a hold on a recording; others on it stay',
+    access: 'hold',
+    pathParameters: recordingId,
+    query: releaseQuery,
+    answers: { 200: { [JSON_TYPE]: holdsSchema } },
+    problems: [404],
+  },
+  holdCall: {
+    method: 'PUT',
+    path: '/calls/{id}/hold',
+    summary: 'Puts all recordings of a call under legal hold, also those that arrive later',
+    access: 'hold',
+    pathParameters: callId,
+    query: none,
+    body: holdBody,
+    answers: { 200: { [JSON_TYPE]: heldCallSchema } },
+    problems: [404, 409],
+  },
+  releaseCall: {
+    method: 'DELETE',
+    path: '/calls/{id}/hold',
+    summary: 'Releases a hold on a call, by the id of the call by which it was set',
+    access: 'hold',
+    pathParameters: callId,
+    query: releaseQuery,
+    answers: { 200: { [JSON_TYPE]: holdsSchema } },
+    problems: [404],
+  },
+  deleteRecording: {
+    method: 'DELETE',
+    path: '/recordings/{id}',
+    summary: 'Asks for the deletion of a recording in every region; again changes nothing',
+    access: 'delete',
+    pathParameters: recordingId,
+    query: z.strictObject({ reason }),
+    answers: { 202: { [JSON_TYPE]: deletionStateSchema } },
+    problems: [404, 409],
+  },
+  getOpenApi: {
+    method: 'GET',
+    path: '/openapi.json',
+    summary: 'This document',
+    access: 'caller',
+    pathParameters: none,
+    query: none,
+    answers: { 200: { [JSON_TYPE]: z.looseObject({ openapi: z.string() }) } },
+    problems: [],
+  },
+} as const satisfies Record<string, Operation>;
+
+export type Operations = typeof OPERATIONS;
+export type OperationId = keyof Operations;
+
+/** All operations, each with its name. */
+export const operationList = (): (Operation & { operationId: OperationId })[] =>
+  Object.entries(OPERATIONS).map(([operationId, operation]) => ({
+    operationId: operationId as OperationId,
+    ...operation,
+  }));
+
+/** Every problem that an operation may answer with. */
+export function problemsOf({ access, body, problems }: Operation): ProblemStatus[] {
+  const common: ProblemStatus[] = [
+    400,
+    ...(access === 'public' ? [] : ([401, 403] as const)),
+    ...(body ? ([415] as const) : []),
+    500,
+  ];
+  return [...new Set([...common, ...problems])].sort((one, other) => one - other);
+}
