@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { API_AUTH } from '../../../functions/query-api/constants.ts';
 import {
   COPY_QUEUE,
   COPY_TARGETS,
@@ -23,7 +24,7 @@ const VARIABLES: Record<string, Record<string, string>> = {
     [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
     [COPY_TARGETS]: '["us-west-2"]',
   },
-  'query-api': { [INDEX_TABLE]: 'index' },
+  'query-api': { [INDEX_TABLE]: 'index', [API_AUTH]: '{"auth":"iam"}' },
   'replicate-recording': {
     [INDEX_TABLE]: 'index',
     [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
