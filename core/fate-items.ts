@@ -130,7 +130,7 @@ export const deletionKey = (recordingId: string): TableKey => ({
 export const isFateKey = ({ sk }: TableKey): boolean => sk.startsWith(FATE_PREFIX);
 
 /** Every item of a partition whose key begins with `FATE_PREFIX`, read. */
-export function fateOf(items: Record<string, unknown>[]): Fate {
+export function fateOf(items: readonly { sk?: unknown }[]): Fate {
   const facts: HoldFact[] = [];
   const fate: Fate = { holds: [], requests: [] };
   for (const item of items) {

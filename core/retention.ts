@@ -39,11 +39,28 @@ export const retainedUntil = (
 export const retentionCutoff = (retention: Retention, tenant: string, now: Date): Date =>
   new Date(now.getTime() - retentionDays(retention, tenant) * DAY_MS);
 
-/** The lock of a recording's objects; undefined where the deployment locks nothing. */
+/** As S3 writes it. */
+export interface ObjectLock {
+  mode: 'GOVERNANCE' | 'COMPLIANCE';
+  retainUntil: Date;
+}
+
+/** S3 takes no date that has passed, by its own clock. */
+const LEAST_LOCK_MS = 60_000;
+
+/**
+ * The lock of a recording's objects; undefined where the deployment locks nothing, and for a recording that is past its
+ * retention already: S3 would refuse the object.
+ */
 export function objectLockOf(
   retention: Retention,
   recording: { tenant: string; startedAt: string },
-): { mode: ObjectLockMode; retainUntil: Date } | undefined {
-  const mode = retention.objectLock;
-  return mode && { mode, retainUntil: retainedUntil(retention, recording) };
+  now: Date,
+): ObjectLock | undefined {
+  const { objectLock } = retention;
+  const retainUntil = retainedUntil(retention, recording);
+  if (!objectLock || retainUntil.getTime() < now.getTime() + LEAST_LOCK_MS) return undefined;
+  return { mode: S3_MODES[objectLock], retainUntil };
 }
+
+const S3_MODES = { governance: 'GOVERNANCE', compliance: 'COMPLIANCE' } as const;

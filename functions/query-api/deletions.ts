@@ -78,8 +78,8 @@ export async function requestDeletion(
   };
   const holds = await readActiveHolds(index, await holdSubjectsOf(index, recording));
   if (holds.length > 0) return refuse(new RecordingHeldError(recordingId, holds));
-  const lock = objectLockOf(retention, recording);
-  if (lock && lock.retainUntil > at) return refuse(new RecordingLockedError(recordingId, lock.retainUntil));
+  const lock = objectLockOf(retention, recording, at);
+  if (lock) return refuse(new RecordingLockedError(recordingId, lock.retainUntil));
 
   const request: DeletionRequest = {
     requestId: ulid(at.getTime()),
