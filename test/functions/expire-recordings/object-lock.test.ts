@@ -7,7 +7,13 @@ import {
 } from '@aws-sdk/client-s3';
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import { dueItem, requestKey } from '../../../core/fate-items.ts';
-import { holdRecording, releaseRecording } from '../../../functions/query-api/holds.ts';
+import {
+  holdCall,
+  holdRecording,
+  releaseCall,
+  releaseRecording,
+} from '../../../functions/query-api/holds.ts';
+import { protectionOf } from '../../../functions/replicate-recording/protection.ts';
 import { EMULATOR_START_TIMEOUT_MS, startTestEmulator, type TestEmulator } from '../../helpers/emulator.ts';
 import type { StoredRecording } from '../../helpers/stored-recording.ts';
 import { HOME, OFFICER, REGIONS, type Stage, setUpStage, TARGET } from './stage.ts';
@@ -74,6 +80,20 @@ it('sets the legal hold of S3 on every object of every copy, and lifts it with t
   await stage.run();
   for (const region of REGIONS)
     expect(await legalHolds(stage, region, recording)).toEqual(['OFF', 'OFF', 'OFF']);
+});
+
+it('gives a copy that is made later the lock and the holds of its recording and its call', async () => {
+  const stage = await setUpStage(emulator, { retention });
+  const recording = await stage.record({ startedAt: daysAgo(1) });
+  const { manifest } = recording;
+  const protection = () => protectionOf(stage.expire.indexFor(HOME), retention, manifest, new Date());
+  const retainUntil = new Date(Date.parse(manifest.startedAt) + 30 * 86_400_000);
+  expect(await protection()).toEqual({ mode: 'GOVERNANCE', retainUntil, legalHold: false });
+  await holdCall(stage.api(TARGET), OFFICER, manifest.call.correlationIds[1] as string, order);
+  expect(await protection()).toMatchObject({ legalHold: true });
+  await releaseCall(stage.api(HOME), OFFICER, manifest.call.correlationIds[1] as string, order);
+  await holdRecording(stage.api(HOME), OFFICER, idOf(recording), order);
+  expect(await protection()).toMatchObject({ legalHold: true });
 });
 
 it('tries again when a region did not take it', async () => {

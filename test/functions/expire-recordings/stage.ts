@@ -16,10 +16,12 @@ import type { ExpireDependencies } from '../../../functions/expire-recordings/de
 import { type ExpireRun, expireRecordings } from '../../../functions/expire-recordings/expire-recordings.ts';
 import { indexManifest } from '../../../functions/index-recording/index-recording.ts';
 import type { FateDependencies } from '../../../functions/query-api/fate-access.ts';
+import { protectionOf } from '../../../functions/replicate-recording/protection.ts';
 import { replicateRecording } from '../../../functions/replicate-recording/replicate-recording.ts';
 import { recordingFate } from '../../../functions/shared/fates.ts';
 import { replicateTable } from '../../../local/cloud/global-table.ts';
 import { createIndexTable, type TestEmulator } from '../../helpers/emulator.ts';
+import { ruleTo } from '../../helpers/replication-rules.ts';
 import { type StoredRecording, storeRecording } from '../../helpers/stored-recording.ts';
 
 export const HOME = 'us-east-1';
@@ -104,7 +106,17 @@ export async function setUpStage(
   const place = (region: string) => ({ bucket: bucketIn(region), kmsKeyId: 'key' });
   const replicate = async ({ key }: StoredRecording) => {
     const places = Object.fromEntries(REGIONS.map((region) => [region, place(region)]));
-    const dependencies = { s3For: s3, ...indexFor(HOME), homeRegion: HOME, places, now };
+    const dependencies = {
+      s3For: s3,
+      ...indexFor(HOME),
+      homeRegion: HOME,
+      places,
+      rules: [ruleTo(TARGET)],
+      now,
+      ...(retention.objectLock && {
+        protectionOf: (manifest: Manifest) => protectionOf(indexFor(HOME), retention, manifest, new Date()),
+      }),
+    };
     return (await replicateRecording(dependencies, { key, target: TARGET })).outcome;
   };
   return {
