@@ -5,6 +5,7 @@ import { apiSchema } from '../../core/api-auth.ts';
 import { retentionSchema } from '../../core/retention.ts';
 import { documentClient, s3Client } from '../shared/aws-clients.ts';
 import {
+  FLEET_TABLE,
   INDEX_TABLE,
   RECORDING_BUCKETS,
   RETENTION,
@@ -14,13 +15,15 @@ import {
 import { createLogger } from '../shared/observability.ts';
 import { createApi } from './api.ts';
 import { createAuthenticator } from './authenticate.ts';
-import { API_AUTH, SERVICE_NAME } from './constants.ts';
+import { API_AUTH, RECORDINGS_BUCKET, SERVICE_NAME, SLOTS_BY_ZONE } from './constants.ts';
+import { slotsByZoneSchema } from './fleet.ts';
 import { createHandlers } from './handlers.ts';
 import { IssuerKeys } from './issuer-keys.ts';
 
 const logger = createLogger(SERVICE_NAME);
 const region = requireEnvironment('AWS_REGION');
-const index = { table: documentClient(), tableName: requireEnvironment(INDEX_TABLE) };
+const table = documentClient();
+const index = { table, tableName: requireEnvironment(INDEX_TABLE) };
 
 const api = createApi({
   handlers: createHandlers({
@@ -29,6 +32,12 @@ const api = createApi({
     region,
     regions: Object.keys(requireJson(RECORDING_BUCKETS, z.record(z.string(), z.string()))),
     retention: requireJson(RETENTION, retentionSchema),
+    bucket: requireEnvironment(RECORDINGS_BUCKET),
+    fleet: {
+      table,
+      tableName: requireEnvironment(FLEET_TABLE),
+      slotsByZone: requireJson(SLOTS_BY_ZONE, slotsByZoneSchema),
+    },
     logger,
   }),
   authenticate: createAuthenticator(

@@ -1,30 +1,29 @@
 /** What each operation of the API does. Other tenants' recordings are not there for a caller, in any of them. */
+import type { Logger } from '@aws-lambda-powertools/logger';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { type Caller, seesTenant } from '../../core/access.ts';
-import type { IndexedRecording } from '../../core/index-items.ts';
+import type { IndexedRecording, RecordingCopy } from '../../core/index-items.ts';
 import type { Retention } from '../../core/retention.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { isFinal, readDeletion } from '../shared/fates.ts';
-import type { Handlers } from './api.ts';
+import { type Answer, type Handlers, requireRole } from './api.ts';
 import { findCall } from './calls.ts';
 import { encodeCursor } from './cursor.ts';
-import { describeFate, RecordingHeldError, RecordingLockedError, requestDeletion } from './deletions.ts';
+import { describeFate } from './deletions.ts';
 import type { FateDependencies } from './fate-access.ts';
-import {
-  DeletionBegunError,
-  HoldReleasedError,
-  holdCall,
-  holdRecording,
-  NoSuchHoldError,
-  releaseCall,
-  releaseRecording,
-} from './holds.ts';
+import { createFateHandlers } from './fate-handlers.ts';
+import { type FleetDependencies, readFleet } from './fleet.ts';
+import { healthCheck } from './health.ts';
 import { openApiDocument } from './openapi.ts';
+import { VCON_TYPE } from './operations.ts';
 import { auditPlay } from './play-audit.ts';
-import { playbackAddress } from './playback.ts';
-import { ProblemError } from './problems.ts';
+import { NoCopyAnswersError, playbackAddress } from './playback.ts';
+import { noCall, noRecording, ProblemError } from './problems.ts';
 import { parametersOf, recordingsRequest } from './requests.ts';
 import { findCopies, findRecording, searchRecordings } from './search.ts';
+import { mediaDetail, nearestManifest } from './stored-manifest.ts';
+import { timelineOf } from './timeline.ts';
+import { toVcon } from './vcon.ts';
 
 export interface HandlerDependencies {
   index: IndexTable;
@@ -32,15 +31,72 @@ export interface HandlerDependencies {
   s3For: (region: string) => S3Client;
   /** This function's region: its copy is the nearest. */
   region: string;
+  /** The region's own, for its health. */
+  bucket: string;
+  fleet: Omit<FleetDependencies, 'region'>;
   /** All regions of the deployment. */
   regions: string[];
   retention: Retention;
-  logger: FateDependencies['logger'];
+  logger: Logger;
 }
 
 export function createHandlers(dependencies: HandlerDependencies): Handlers {
-  const { index, s3For, region } = dependencies;
+  const { index, s3For, region, bucket, fleet, logger } = dependencies;
   const fates = (now: Date): FateDependencies => ({ ...dependencies, now: () => now });
+  const health = healthCheck({ index, s3: s3For(region), bucket });
+
+  /** A recording that the caller may know of, and its copies. */
+  const find = async (caller: Caller, id: string) => {
+    const [recording, copies] = await Promise.all([
+      visibleRecording(index, caller, id),
+      findCopies(index, id),
+    ]);
+    return { recording, copies };
+  };
+
+  /** Where the audio can be fetched, once the audit has it; not of a recording that is being deleted. */
+  const play = async (caller: Caller, recording: IndexedRecording, copies: RecordingCopy[], now: Date) => {
+    const { recordingId } = recording;
+    const deletion = await readDeletion(index, recordingId);
+    if (isFinal(deletion))
+      throw new ProblemError(404, `recording ${recordingId} is being deleted (${deletion.why})`);
+    const address = await playbackAddress({ s3For, region }, recording, copies, now);
+    if (address) await auditPlay(fates(now), caller, recording, address.region);
+    return address;
+  };
+
+  const formats = {
+    async json(_: Caller, recording: IndexedRecording, copies: RecordingCopy[], now: Date): Promise<Answer> {
+      const [found, fate] = await Promise.all([
+        nearestManifest({ s3For, region, logger }, recording, copies),
+        describeFate(fates(now), recording),
+      ]);
+      const media = found && mediaDetail(recording, found.manifest, found.region);
+      return {
+        body: { ...recording, timeline: timelineOf(recording), ...(media && { media }), copies, ...fate },
+      };
+    },
+
+    /** Has the keys that were pressed, which are content. */
+    async manifest(caller: Caller, recording: IndexedRecording, copies: RecordingCopy[]): Promise<Answer> {
+      requireRole(caller, 'listen');
+      const found = await nearestManifest({ s3For, region, logger }, recording, copies);
+      if (found) return { body: found.manifest };
+      throw new NoCopyAnswersError(recording.recordingId, ['no manifest can be read']);
+    },
+
+    async vcon(
+      caller: Caller,
+      recording: IndexedRecording,
+      copies: RecordingCopy[],
+      now: Date,
+    ): Promise<Answer> {
+      requireRole(caller, 'listen');
+      const playback = await play(caller, recording, copies, now);
+      return { body: toVcon(recording, playback, now), mediaType: VCON_TYPE };
+    },
+  };
+
   return {
     searchRecordings: async ({ caller, query: asked, now }) => {
       const { query, page } = recordingsRequest(asked, now);
@@ -50,27 +106,15 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
       return { body: { items, ...(nextCursor && { nextCursor }) } };
     },
 
-    getRecording: async ({ caller, path: { id }, now }) => {
-      const [recording, copies] = await Promise.all([
-        visibleRecording(index, caller, id),
-        findCopies(index, id),
-      ]);
-      return { body: { ...recording, copies, ...(await describeFate(fates(now), recording)) } };
+    getRecording: async ({ caller, path: { id }, query: { format = 'json' }, now }) => {
+      const { recording, copies } = await find(caller, id);
+      return formats[format](caller, recording, copies, now);
     },
 
     getAudio: async ({ caller, path: { id }, now }) => {
-      const [recording, copies] = await Promise.all([
-        visibleRecording(index, caller, id),
-        findCopies(index, id),
-      ]);
-      const deletion = await readDeletion(index, id);
-      if (isFinal(deletion))
-        throw new ProblemError(404, `recording ${id} is being deleted (${deletion.why})`);
-      const address = await playbackAddress({ s3For, region }, recording, copies, now);
-      if (address) {
-        await auditPlay(fates(now), caller, recording, address.region);
-        return { body: address };
-      }
+      const { recording, copies } = await find(caller, id);
+      const address = await play(caller, recording, copies, now);
+      if (address) return { body: address };
       throw new ProblemError(
         404,
         `recording ${id} (${recording.status}) holds no audio: ${recording.statusReasons}`,
@@ -83,34 +127,13 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
       throw noCall(id);
     },
 
-    holdRecording: async ({ caller, path: { id }, body, now }) => {
-      const holds = await orConflict(holdRecording(fates(now), caller, id, body));
-      if (holds) return { body: { holds } };
-      throw noRecording(id);
-    },
+    ...createFateHandlers(fates),
 
-    releaseRecording: async ({ caller, path: { id }, query, now }) => {
-      const holds = await orConflict(releaseRecording(fates(now), caller, id, query));
-      if (holds) return { body: { holds } };
-      throw noRecording(id);
-    },
+    getFleet: async ({ now }) => ({ body: await readFleet({ ...fleet, region }, now) }),
 
-    holdCall: async ({ caller, path: { id }, body, now }) => {
-      const held = await orConflict(holdCall(fates(now), caller, id, body));
-      if (held) return { body: held };
-      throw noCall(id);
-    },
-
-    releaseCall: async ({ caller, path: { id }, query, now }) => {
-      const holds = await orConflict(releaseCall(fates(now), caller, id, query));
-      if (holds) return { body: { holds } };
-      throw noCall(id);
-    },
-
-    deleteRecording: async ({ caller, path: { id }, query: { reason }, now }) => {
-      const state = await orConflict(requestDeletion(fates(now), caller, id, reason));
-      if (state) return { status: 202, body: state };
-      throw noRecording(id);
+    getHealth: async ({ now }) => {
+      const body = await health(now);
+      return { status: body.status === 'healthy' ? 200 : 503, body };
     },
 
     getOpenApi: async () => ({ body: openApiDocument() }),
@@ -130,26 +153,6 @@ export async function visibleRecording(
   if (recording && seesTenant(caller, recording.tenant)) return recording;
   throw noRecording(id);
 }
-
-const noRecording = (id: string) =>
-  new ProblemError(404, `there is no recording ${id}, or it is not indexed yet`);
-
-const noCall = (id: string) =>
-  new ProblemError(404, `there is no recording of a call ${id}, or it is not indexed yet`);
-
-/** What hold and deletion refuse each other. @throws ProblemError 409, or 404 without the hold to be released */
-async function orConflict<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (CONFLICTS.some((kind) => error instanceof kind))
-      throw new ProblemError(409, (error as Error).message);
-    if (error instanceof NoSuchHoldError) throw new ProblemError(404, error.message);
-    throw error;
-  }
-}
-
-const CONFLICTS = [DeletionBegunError, HoldReleasedError, RecordingHeldError, RecordingLockedError];
 
 /** Whether such a tenant exists is not said. */
 function requireTenant(caller: Caller, tenant: string | undefined): void {

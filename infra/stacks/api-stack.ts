@@ -15,16 +15,28 @@ import type { Construct } from 'constructs';
 import { AUDIT_PREFIX } from '../../core/audit-items.ts';
 import type { Deployment } from '../../core/deployment.ts';
 import { CALL_PREFIX, duePartition } from '../../core/fate-items.ts';
+import { fleetTableName } from '../../core/fleet.ts';
 import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
-import { recordingPartition } from '../../core/index-items.ts';
+import { ISSUER_KEYS_PREFIX, recordingPartition } from '../../core/index-items.ts';
 import { regionPrefix } from '../../core/keys.ts';
+import { recordingsBucketName } from '../../core/names.ts';
 import type { Retention } from '../../core/retention.ts';
-import { API_AUTH, SERVICE_NAME } from '../../functions/query-api/constants.ts';
+import {
+  API_AUTH,
+  RECORDINGS_BUCKET,
+  SERVICE_NAME,
+  SLOTS_BY_ZONE,
+} from '../../functions/query-api/constants.ts';
 import { operationList } from '../../functions/query-api/operations.ts';
-import { INDEX_TABLE, RECORDING_BUCKETS, RETENTION } from '../../functions/shared/environment.ts';
+import {
+  FLEET_TABLE,
+  INDEX_TABLE,
+  RECORDING_BUCKETS,
+  RETENTION,
+} from '../../functions/shared/environment.ts';
 import { addGatewayProblems } from '../constructs/gateway-problems.ts';
 import { NodeFunction } from '../constructs/node-function.ts';
-import { grantReadRecordings, leadingKeys } from '../constructs/recordings-access.ts';
+import { grantReadRecordings, grantTellMissing, leadingKeys } from '../constructs/recordings-access.ts';
 import { recordingBuckets, retentionText } from '../constructs/retention-environment.ts';
 
 export interface ApiStackProps extends StackProps {
@@ -40,9 +52,12 @@ export class ApiStack extends Stack {
       name: SERVICE_NAME,
       environment: {
         [INDEX_TABLE]: table.tableName,
-        [API_AUTH]: authText(deployment),
         [RECORDING_BUCKETS]: JSON.stringify(recordingBuckets(deployment)),
         [RETENTION]: retentionText(lockRetention(deployment), MAX_RETENTION_BYTES),
+        [FLEET_TABLE]: fleetTableName(deployment),
+        [RECORDINGS_BUCKET]: recordingsBucketName(deployment, this.region),
+        [SLOTS_BY_ZONE]: slotsText(deployment, this.region),
+        [API_AUTH]: authText(deployment),
       },
       timeout: Duration.seconds(15),
       memorySize: 1024,
@@ -69,6 +84,16 @@ export class ApiStack extends Stack {
         ),
       }),
     );
+    if (deployment.api.auth !== 'iam') queryApi.addToRolePolicy(this.keepIssuerKeys(table));
+    queryApi.addToRolePolicy(
+      new PolicyStatement({
+        actions: ['dynamodb:GetItem'],
+        resources: [
+          `arn:${this.partition}:dynamodb:${this.region}:${this.account}:table/${fleetTableName(deployment)}`,
+        ],
+      }),
+    );
+    grantTellMissing(this, queryApi, deployment, [this.region]);
     // A presigned address works with the rights of the function that signed it.
     const regions = deployment.regions.map(({ name }) => name);
     grantReadRecordings(this, queryApi, deployment, regions, `${regionPrefix('*')}*`);
@@ -110,6 +135,15 @@ export class ApiStack extends Stack {
     api.root.addProxy({ defaultIntegration: integration });
     new CfnOutput(this, 'ApiId', { value: api.restApiId });
   }
+
+  /** The keys of the OpenID provider outlive the function in the index, under partitions of their own. */
+  private keepIssuerKeys(table: ITableV2): PolicyStatement {
+    return new PolicyStatement({
+      actions: ['dynamodb:PutItem'],
+      resources: [table.tableArn],
+      conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': [`${ISSUER_KEYS_PREFIX}*`] } },
+    });
+  }
 }
 
 const MAX_RETENTION_BYTES = 500;
@@ -136,4 +170,13 @@ function authText({ api }: Deployment): string {
   const text = JSON.stringify(api);
   if (Buffer.byteLength(text) > MAX_AUTH_BYTES) throw new TooManyCallersError(Buffer.byteLength(text));
   return text;
+}
+
+/** Steering has bounded how many there are: their names fit. */
+function slotsText(deployment: Deployment, region: string): string {
+  const slots = deployment.regions.find(({ name }) => name === region)?.slots ?? [];
+  const byZone = Map.groupBy(slots, ({ zone }) => zone);
+  return JSON.stringify(
+    Object.fromEntries([...byZone].map(([zone, ofZone]) => [zone, ofZone.map(({ name }) => name)])),
+  );
 }

@@ -13,7 +13,7 @@ import {
   type TestEmulator,
 } from '../../helpers/emulator.ts';
 import { makeManifest } from '../../helpers/manifest.ts';
-import { type Asked, ask } from './ask.ts';
+import { type Asked, ask, SILENT } from './ask.ts';
 
 const REGION = 'us-east-1';
 const OTHER_REGION = 'us-west-2';
@@ -92,7 +92,9 @@ const request = (
       region,
       regions: [REGION, OTHER_REGION],
       retention: { days: 100 },
-      logger: { info() {}, error() {} },
+      bucket: bucketIn(region),
+      fleet: { table: emulator.documents(REGION), tableName: 'fleet', slotsByZone: {} },
+      logger: SILENT,
     },
     path,
     { query, ...asked },

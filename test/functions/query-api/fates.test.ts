@@ -1,6 +1,8 @@
 /** Holds, deletions and the audit, as callers of the API meet them. */
+import { Logger } from '@aws-lambda-powertools/logger';
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { jest } from '@jest/globals';
 import type { Caller } from '../../../core/access.ts';
 import { type Deletion, deletionKey } from '../../../core/fate-items.ts';
 import type { Manifest } from '../../../core/manifest.ts';
@@ -31,18 +33,19 @@ beforeAll(async () => {
   emulator = await startTestEmulator();
   await createIndexTable(emulator.dynamo(REGION), TABLE);
   await emulator.s3(REGION).send(new CreateBucketCommand({ Bucket: BUCKET }));
+  const logger = new Logger({ logLevel: 'SILENT' });
+  jest.spyOn(logger, 'info').mockImplementation((...line) => {
+    logged.push(line[1]);
+  });
   dependencies = {
     index: { table: emulator.documents(REGION), tableName: TABLE },
     s3For: (name) => emulator.s3(name),
     region: REGION,
     regions: [REGION],
     retention: { days: 100 },
-    logger: {
-      info: (...line) => {
-        logged.push(line[1]);
-      },
-      error() {},
-    },
+    bucket: BUCKET,
+    fleet: { table: emulator.documents(REGION), tableName: 'fleet', slotsByZone: {} },
+    logger,
   };
 }, EMULATOR_START_TIMEOUT_MS);
 afterAll(() => emulator.stop());
