@@ -116,6 +116,14 @@ const replicationTarget = z.strictObject({
   to: regionName,
 });
 
+/** Who is told of alarms, of both severities. AWS asks each of them to confirm before it sends anything. */
+const alarms = z.strictObject({
+  email: z.array(z.email('write an e-mail address, such as ops@example.com')).default([]),
+  https: z
+    .array(z.url({ protocol: /^https$/, error: 'write an address that begins with https://' }))
+    .default([]),
+});
+
 const accountRemedy = 'write the 12 digits of the AWS account, in quotes';
 
 const schema = z.strictObject({
@@ -133,6 +141,7 @@ const schema = z.strictObject({
   regions: z.array(region).min(1, 'name at least one region'),
   sources: z.array(sourceSchema).min(1, 'name at least one SRC: calls from anyone else are refused'),
   replication: z.array(replicationTarget).default([]),
+  alarms: alarms.prefault({}),
   retention: z.strictObject({ days: wholeNumber(1, 36_500, 'days') }),
   api: apiSchema.prefault({}),
 });
@@ -265,6 +274,7 @@ function crossChecks(input: unknown): DeploymentProblem[] {
   unique(named(slots), 'this slot name');
   unique(named(services), 'this service name');
   unique(named(rows(['sources'])), 'this source name');
+  for (const way of ['email', 'https']) unique(rows(['alarms', way]), 'this address');
   for (const path of services) unique(rows([...path, 'transports']), 'this transport');
   unique(
     rows(['api', 'callers']).map((path) => [...path, 'principal']),

@@ -124,10 +124,15 @@ function noSuchOperation({ methods }: Unmatched): ProblemError {
 }
 
 /** @throws ProblemError 403 naming the role that is missing */
+export function requireRole(caller: Caller, role: Role): void {
+  if (!hasRole(caller, role))
+    throw new ProblemError(403, `this needs the role ${role}, which ${caller.id} does not have`);
+}
+
+/** @throws ProblemError 403 */
 function requireAccess(caller: Caller, access: Operation['access']): void {
   if (!isRole(access)) return;
-  if (!hasRole(caller, access))
-    throw new ProblemError(403, `this needs the role ${access}, which ${caller.id} does not have`);
+  requireRole(caller, access);
   if (access !== 'operate' && caller.tenants.length === 0)
     throw new ProblemError(403, `${caller.id} has no tenant, and sees no recordings`);
 }

@@ -2,20 +2,33 @@
 import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
 import { apiSchema } from '../../core/api-auth.ts';
 import { documentClient, s3Client } from '../shared/aws-clients.ts';
-import { INDEX_TABLE, requireEnvironment, requireJson } from '../shared/environment.ts';
+import { FLEET_TABLE, INDEX_TABLE, requireEnvironment, requireJson } from '../shared/environment.ts';
 import { createLogger } from '../shared/observability.ts';
 import { createApi } from './api.ts';
 import { createAuthenticator } from './authenticate.ts';
-import { API_AUTH, SERVICE_NAME } from './constants.ts';
+import { API_AUTH, RECORDINGS_BUCKET, SERVICE_NAME, SLOTS_BY_ZONE } from './constants.ts';
+import { slotsByZoneSchema } from './fleet.ts';
 import { createHandlers } from './handlers.ts';
 import { IssuerKeys } from './issuer-keys.ts';
 
 const logger = createLogger(SERVICE_NAME);
 const region = requireEnvironment('AWS_REGION');
-const index = { table: documentClient(), tableName: requireEnvironment(INDEX_TABLE) };
+const table = documentClient();
+const index = { table, tableName: requireEnvironment(INDEX_TABLE) };
 
 const api = createApi({
-  handlers: createHandlers({ index, s3For: s3Client, region }),
+  handlers: createHandlers({
+    index,
+    s3For: s3Client,
+    region,
+    bucket: requireEnvironment(RECORDINGS_BUCKET),
+    fleet: {
+      table,
+      tableName: requireEnvironment(FLEET_TABLE),
+      slotsByZone: requireJson(SLOTS_BY_ZONE, slotsByZoneSchema),
+    },
+    logger,
+  }),
   authenticate: createAuthenticator(
     requireJson(API_AUTH, apiSchema),
     (issuer) => new IssuerKeys({ issuer, index, region, logger }),

@@ -1,16 +1,23 @@
 /** What each operation of the API does. Other tenants' recordings are not there for a caller, in any of them. */
+import type { Logger } from '@aws-lambda-powertools/logger';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { type Caller, seesTenant } from '../../core/access.ts';
-import type { IndexedRecording } from '../../core/index-items.ts';
+import type { IndexedRecording, RecordingCopy } from '../../core/index-items.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
-import type { Handlers } from './api.ts';
+import { type Answer, type Handlers, requireRole } from './api.ts';
 import { findCall } from './calls.ts';
 import { encodeCursor } from './cursor.ts';
+import { type FleetDependencies, readFleet } from './fleet.ts';
+import { healthCheck } from './health.ts';
 import { openApiDocument } from './openapi.ts';
-import { playbackAddress } from './playback.ts';
+import { VCON_TYPE } from './operations.ts';
+import { NoCopyAnswersError, playbackAddress } from './playback.ts';
 import { ProblemError } from './problems.ts';
 import { parametersOf, recordingsRequest } from './requests.ts';
 import { findCopies, findRecording, searchRecordings } from './search.ts';
+import { mediaDetail, nearestManifest } from './stored-manifest.ts';
+import { timelineOf } from './timeline.ts';
+import { toVcon } from './vcon.ts';
 
 export interface HandlerDependencies {
   index: IndexTable;
@@ -18,9 +25,58 @@ export interface HandlerDependencies {
   s3For: (region: string) => S3Client;
   /** This function's region: its copy is the nearest. */
   region: string;
+  /** The region's own, for its health. */
+  bucket: string;
+  fleet: Omit<FleetDependencies, 'region'>;
+  logger: Logger;
 }
 
-export function createHandlers({ index, s3For, region }: HandlerDependencies): Handlers {
+export function createHandlers({
+  index,
+  s3For,
+  region,
+  bucket,
+  fleet,
+  logger,
+}: HandlerDependencies): Handlers {
+  const health = healthCheck({ index, s3: s3For(region), bucket });
+
+  /** A recording that the caller may know of, and its copies. */
+  const find = async (caller: Caller, id: string) => {
+    const [recording, copies] = await Promise.all([
+      visibleRecording(index, caller, id),
+      findCopies(index, id),
+    ]);
+    return { recording, copies };
+  };
+
+  const formats = {
+    async json(_: Caller, recording: IndexedRecording, copies: RecordingCopy[]): Promise<Answer> {
+      const found = await nearestManifest({ s3For, region, logger }, recording, copies);
+      const media = found && mediaDetail(recording, found.manifest, found.region);
+      return { body: { ...recording, timeline: timelineOf(recording), ...(media && { media }), copies } };
+    },
+
+    /** Has the keys that were pressed, which are content. */
+    async manifest(caller: Caller, recording: IndexedRecording, copies: RecordingCopy[]): Promise<Answer> {
+      requireRole(caller, 'listen');
+      const found = await nearestManifest({ s3For, region, logger }, recording, copies);
+      if (found) return { body: found.manifest };
+      throw new NoCopyAnswersError(recording.recordingId, ['no manifest can be read']);
+    },
+
+    async vcon(
+      caller: Caller,
+      recording: IndexedRecording,
+      copies: RecordingCopy[],
+      now: Date,
+    ): Promise<Answer> {
+      requireRole(caller, 'listen');
+      const playback = await playbackAddress({ s3For, region }, recording, copies, now);
+      return { body: toVcon(recording, playback, now), mediaType: VCON_TYPE };
+    },
+  };
+
   return {
     searchRecordings: async ({ caller, query: asked, now }) => {
       const { query, page } = recordingsRequest(asked, now);
@@ -30,19 +86,13 @@ export function createHandlers({ index, s3For, region }: HandlerDependencies): H
       return { body: { items, ...(nextCursor && { nextCursor }) } };
     },
 
-    getRecording: async ({ caller, path: { id } }) => {
-      const [recording, copies] = await Promise.all([
-        visibleRecording(index, caller, id),
-        findCopies(index, id),
-      ]);
-      return { body: { ...recording, copies } };
+    getRecording: async ({ caller, path: { id }, query: { format = 'json' }, now }) => {
+      const { recording, copies } = await find(caller, id);
+      return formats[format](caller, recording, copies, now);
     },
 
     getAudio: async ({ caller, path: { id }, now }) => {
-      const [recording, copies] = await Promise.all([
-        visibleRecording(index, caller, id),
-        findCopies(index, id),
-      ]);
+      const { recording, copies } = await find(caller, id);
       const address = await playbackAddress({ s3For, region }, recording, copies, now);
       if (address) return { body: address };
       throw new ProblemError(
@@ -55,6 +105,13 @@ export function createHandlers({ index, s3For, region }: HandlerDependencies): H
       const call = await findCall(index, id, caller.tenants);
       if (call) return { body: call };
       throw new ProblemError(404, `there is no recording of a call ${id}, or it is not indexed yet`);
+    },
+
+    getFleet: async ({ now }) => ({ body: await readFleet({ ...fleet, region }, now) }),
+
+    getHealth: async ({ now }) => {
+      const body = await health(now);
+      return { status: body.status === 'healthy' ? 200 : 503, body };
     },
 
     getOpenApi: async () => ({ body: openApiDocument() }),

@@ -6,6 +6,7 @@ import type { Logger } from '@aws-lambda-powertools/logger';
 import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
+import { issuerKeysKey, type TableKey } from '../../core/index-items.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { ProblemError } from './problems.ts';
 
@@ -36,6 +37,7 @@ export interface IssuerKeysOptions {
 
 export class IssuerKeys {
   readonly #options: IssuerKeysOptions;
+  readonly #key: TableKey;
   readonly #clock: () => number;
   #known: KnownKeys | undefined;
   #triedAtMs = Number.NEGATIVE_INFINITY;
@@ -43,6 +45,7 @@ export class IssuerKeys {
 
   constructor(options: IssuerKeysOptions) {
     this.#options = options;
+    this.#key = issuerKeysKey(options.issuer, options.region);
     this.#clock = options.clock ?? Date.now;
   }
 
@@ -93,21 +96,15 @@ export class IssuerKeys {
     }
   }
 
-  #key(): { pk: string; sk: string } {
-    return { pk: `KEYS#${this.#options.issuer}`, sk: this.#options.region };
-  }
-
   async #store(jwks: string, fetchedAt: string): Promise<void> {
     const { table, tableName } = this.#options.index;
-    await table.send(new PutCommand({ TableName: tableName, Item: { ...this.#key(), jwks, fetchedAt } }));
+    await table.send(new PutCommand({ TableName: tableName, Item: { ...this.#key, jwks, fetchedAt } }));
   }
 
   async #stored(): Promise<KnownKeys | undefined> {
     const { index, logger, issuer } = this.#options;
     try {
-      const { Item } = await index.table.send(
-        new GetCommand({ TableName: index.tableName, Key: this.#key() }),
-      );
+      const { Item } = await index.table.send(new GetCommand({ TableName: index.tableName, Key: this.#key }));
       if (!Item) return undefined;
       const { jwks, fetchedAt } = storedSchema.parse(Item);
       const keys = jwksSchema.parse(JSON.parse(jwks));

@@ -54,12 +54,12 @@ export function openApiDocument(): OpenApiDocument {
 }
 
 function describe(operation: Operation & { operationId: OperationId }): Json {
-  const { operationId, summary, access, pathParameters, query, body, answers } = operation;
+  const { operationId, summary, notes, access, pathParameters, query, body, answers } = operation;
   return {
     operationId,
     summary,
     ...(access === 'public' && { security: [] }),
-    ...(access !== 'public' && { description: accessText(access) }),
+    description: [accessText(access), notes].filter(Boolean).join(' '),
     parameters: [...parameters(pathParameters, 'path'), ...parameters(query, 'query')],
     ...(body && {
       requestBody: { required: true, content: { 'application/json': { schema: inline(body, 'input') } } },
@@ -91,8 +91,10 @@ function describe(operation: Operation & { operationId: OperationId }): Json {
   };
 }
 
-const accessText = (access: string): string =>
-  access === 'caller' ? 'For everybody who has signed in.' : `Needs the role \`${access}\`.`;
+function accessText(access: Operation['access']): string {
+  if (access === 'public') return 'For everybody.';
+  return access === 'caller' ? 'For everybody who has signed in.' : `Needs the role \`${access}\`.`;
+}
 
 function parameters(schema: z.ZodObject, place: 'path' | 'query'): Json[] {
   const { properties = {}, required = [] } = inline(schema, 'input') as {

@@ -5,7 +5,17 @@
  */
 import { z } from 'zod';
 import type { Role } from '../../core/access.ts';
-import { callSchema, playbackSchema, recordingDetailSchema, recordingPageSchema } from './answers.ts';
+import { manifestSchema } from '../../core/manifest.ts';
+import {
+  callSchema,
+  fleetSchema,
+  healthSchema,
+  playbackSchema,
+  recordingDetailSchema,
+  recordingPageSchema,
+  vconSchema,
+} from './answers.ts';
+import { oneOf } from './parameters.ts';
 import type { ProblemStatus } from './problems.ts';
 import { searchParameters } from './requests.ts';
 
@@ -17,6 +27,8 @@ export interface Operation {
   /** As API Gateway and OpenAPI write it; parameters are whole segments. */
   path: `/${string}`;
   summary: string;
+  /** For the OpenAPI document. */
+  notes?: string;
   /**
    * Who may: a role; `caller`: anybody who has signed in; `public`: anybody at all. A role but `operate` is for recordings,
    * and nothing to somebody without a tenant.
@@ -34,6 +46,9 @@ export interface Operation {
 }
 
 const JSON_TYPE = 'application/json';
+export const VCON_TYPE = 'application/vcon+json';
+
+export const RECORDING_FORMATS = ['json', 'manifest', 'vcon'] as const;
 const none = z.strictObject({});
 
 const recordingId = z.strictObject({ id: z.string().describe('Id of a recording (a ULID).') });
@@ -55,12 +70,24 @@ export const OPERATIONS = {
   getRecording: {
     method: 'GET',
     path: '/recordings/{id}',
-    summary: 'One recording with its copies',
+    summary: 'One recording, who was there when, its gaps and its copies; or its manifest; or a vCon of it',
+    notes: 'The manifest and the vCon need the role `listen` too.',
     access: 'search',
     pathParameters: recordingId,
-    query: none,
-    answers: { 200: { [JSON_TYPE]: recordingDetailSchema } },
-    problems: [404],
+    query: z.strictObject({
+      format: oneOf(RECORDING_FORMATS)
+        .optional()
+        .describe(
+          '`json`, the default; `manifest`: the manifest itself; `vcon`: draft-ietf-vcon-vcon-core-04, audio by reference.',
+        ),
+    }),
+    answers: {
+      200: {
+        [JSON_TYPE]: z.union([recordingDetailSchema, manifestSchema]),
+        [VCON_TYPE]: vconSchema,
+      },
+    },
+    problems: [404, 503],
   },
   getAudio: {
     method: 'GET',
@@ -81,6 +108,26 @@ export const OPERATIONS = {
     query: none,
     answers: { 200: { [JSON_TYPE]: callSchema } },
     problems: [404],
+  },
+  getFleet: {
+    method: 'GET',
+    path: '/fleet',
+    summary: "The slots of this region: state, load, weight in DNS. Another region's API has its own",
+    access: 'operate',
+    pathParameters: none,
+    query: none,
+    answers: { 200: { [JSON_TYPE]: fleetSchema } },
+    problems: [],
+  },
+  getHealth: {
+    method: 'GET',
+    path: '/health',
+    summary: "Whether this region's API can read the index and the storage of its region",
+    access: 'public',
+    pathParameters: none,
+    query: none,
+    answers: { 200: { [JSON_TYPE]: healthSchema }, 503: { [JSON_TYPE]: healthSchema } },
+    problems: [],
   },
   getOpenApi: {
     method: 'GET',

@@ -1,6 +1,7 @@
 /** What a client asks of `GET /recordings`, as a query and a page of it. */
 import { z } from 'zod';
 import { DIRECTIONS, RECORDING_STATUSES } from '../../core/manifest.ts';
+import { nameWords } from '../../core/name-words.ts';
 import { type Cursor, decodeCursor, InvalidCursorError } from './cursor.ts';
 import { key, oneOf, text, time, wholeNumber } from './parameters.ts';
 import { ProblemError } from './problems.ts';
@@ -30,6 +31,16 @@ const queryParameters = {
   minDurationMs: wholeNumber(0, 2 ** 31)
     .optional()
     .describe('At least so long from start to end of the recording.'),
+  text: text
+    .transform((asked, context) => {
+      const words = nameWords(asked);
+      if (words.length === 0) context.addIssue({ code: 'custom', message: 'write letters or digits' });
+      return words.join(' ');
+    })
+    .optional()
+    .describe(
+      'Beginnings of words in names of participants, without case and accents; all must be there. A word of less than three characters must be whole.',
+    ),
 };
 
 const querySchema = z.strictObject(queryParameters);

@@ -22,6 +22,7 @@ import {
   recordingPartition,
 } from '../../core/index-items.ts';
 import type { Direction, RecordingStatus } from '../../core/manifest.ts';
+import { haveWords, nameKey } from '../../core/name-words.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { mergeShards, type ReadOn } from './merge-shards.ts';
 
@@ -42,6 +43,8 @@ export interface RecordingQuery extends TimeRange {
   status?: RecordingStatus;
   direction?: Direction;
   minDurationMs?: number;
+  /** Beginnings of words of participants' names, as `nameWords` writes them, with spaces between. */
+  text?: string;
 }
 
 /** At most `limit`, beginning behind the entry whose sort key is `after`. */
@@ -68,7 +71,7 @@ export const MAX_ENTRIES_READ = 2_000;
 const MAX_CHUNK = 250;
 
 /** What a query may name, the rarest first: its partition is read, and the other conditions are applied to its entries. */
-const KEYS: readonly (keyof RecordingQuery & EntryKind)[] = ['number', 'user', 'group', 'slot', 'status'];
+const KEYS = ['number', 'user', 'name', 'group', 'slot', 'status'] as const satisfies EntryKind[];
 
 /**
  * One page of a query, of the tenants in scope. Reads about as many entries as the page has, where the conditions leave
@@ -133,10 +136,15 @@ export const scopedPartitions = (kind: EntryKind, value: string, scope: TenantSc
 
 /** A status other than `complete` is rare, and the best key but a person's. */
 function drivingKey(query: RecordingQuery): { kind: EntryKind; value: string } {
-  const order = query.status === 'complete' ? KEYS : KEYS.toSorted(bySlotAfterStatus);
-  const kind = order.find((key) => query[key] !== undefined);
-  return kind ? { kind, value: String(query[kind]) } : { kind: 'time', value: '' };
+  const { number, user, text, group, slot, status } = query;
+  const [word] = wordsOf(text).toSorted((one, other) => other.length - one.length);
+  const values = { number, user, name: word && nameKey(word), group, slot, status };
+  const order = status === 'complete' ? KEYS : KEYS.toSorted(bySlotAfterStatus);
+  const kind = order.find((key) => values[key] !== undefined);
+  return kind ? { kind, value: String(values[kind]) } : { kind: 'time', value: '' };
 }
+
+const wordsOf = (text: string | undefined): string[] => text?.split(' ') ?? [];
 
 const bySlotAfterStatus = (one: EntryKind, other: EntryKind): number =>
   Number(one === 'slot') - Number(other === 'slot');
@@ -145,7 +153,8 @@ type Condition = (entry: IndexEntry) => boolean;
 
 /** What is left to be asked of each entry; undefined if the key says it all. */
 function conditionOf(query: RecordingQuery, key: EntryKind): Condition | undefined {
-  const { user, group, slot, status, direction, minDurationMs } = query;
+  const { user, group, slot, status, direction, minDurationMs, text } = query;
+  const asked = wordsOf(text);
   const conditions: [EntryKind | undefined, unknown, Condition][] = [
     ['user', user, ({ users }) => users.includes(String(user))],
     ['group', group, ({ summary }) => isOfGroup(summary, String(group))],
@@ -153,9 +162,11 @@ function conditionOf(query: RecordingQuery, key: EntryKind): Condition | undefin
     ['status', status, ({ summary }) => summary.status === status],
     [undefined, direction, ({ summary }) => summary.direction === direction],
     [undefined, minDurationMs, ({ summary }) => summary.durationMs >= Number(minDurationMs)],
+    // Its key is of one word's beginning only.
+    [undefined, text, ({ nameWords }) => haveWords(nameWords, asked)],
   ];
-  const asked = conditions.filter(([kind, value]) => value !== undefined && kind !== key);
-  return asked.length > 0 ? (entry) => asked.every(([, , holds]) => holds(entry)) : undefined;
+  const open = conditions.filter(([kind, value]) => value !== undefined && kind !== key);
+  return open.length > 0 ? (entry) => open.every(([, , holds]) => holds(entry)) : undefined;
 }
 
 /** Reads one partition from its newest entry on, within the query and before `after`. */

@@ -62,6 +62,7 @@ export class ReplicationStack extends Stack {
     const ownKeys = `${regionPrefix(this.region)}*`;
 
     const replicate = new NodeFunction(this, REPLICATE, {
+      deployment,
       name: REPLICATE,
       environment,
       timeout: COPY_TIMEOUT,
@@ -82,6 +83,7 @@ export class ReplicationStack extends Stack {
     );
 
     const sweep = new NodeFunction(this, SWEEP, {
+      deployment,
       name: SWEEP,
       environment: {
         ...environment,

@@ -95,6 +95,13 @@ const userAt = (tenant: number, user: number): string => `user-${user}@provider-
 const numberAt = (tenant: number, user: number): string =>
   `+1214555010${String(tenant * USERS_PER_TENANT + user).padStart(4, '0')}`;
 
+/** A first name and a family name, of 1,000 each, that a number always has. */
+function nameAt(number: string): string {
+  const syllables = ['ba', 'co', 'du', 'fi', 'ge', 'ha', 'jo', 'ku', 'li', 'me'];
+  const word = (digits: string) => [...digits].map((digit) => syllables[Number(digit)]).join('');
+  return `${word(number.slice(-3))} ${word([...number.slice(-3)].reverse().join(''))}`;
+}
+
 function manifestOf(random: Random): Manifest {
   const tenant = skewed(random, TENANTS);
   const user = skewed(random, USERS_PER_TENANT);
@@ -104,7 +111,7 @@ function manifestOf(random: Random): Manifest {
   const party = (number: string, at: number) => ({
     id: `p${at}`,
     aors: [`sip:${number}@example.com;user=phone`],
-    names: [],
+    names: [nameAt(number)],
     number,
     streamLabels: [String(at)],
   });
@@ -194,6 +201,15 @@ const KINDS: Kind[] = [
       const tenant = below(random, TENANTS);
       const user = userAt(tenant, below(random, USERS_PER_TENANT));
       return { tenant: tenantAt(tenant), user: key('user', user) };
+    },
+  },
+  {
+    kind: 'name',
+    shards: ENTRY_SHARDS.name,
+    filtered: true, // by the rest of the word
+    query: (random) => {
+      const number = numberAt(below(random, TENANTS), below(random, USERS_PER_TENANT));
+      return { text: nameAt(number).split(' ')[0] as string };
     },
   },
   {

@@ -13,7 +13,7 @@ import {
   type TestEmulator,
 } from '../../helpers/emulator.ts';
 import { makeManifest } from '../../helpers/manifest.ts';
-import { type Asked, ask } from './ask.ts';
+import { type Asked, ask, SILENT } from './ask.ts';
 
 const REGION = 'us-east-1';
 const OTHER_REGION = 'us-west-2';
@@ -90,6 +90,9 @@ const request = (
       index: { table: emulator.documents(REGION), tableName },
       s3For: (name) => emulator.s3(name),
       region,
+      bucket: bucketIn(region),
+      fleet: { table: emulator.documents(REGION), tableName: 'fleet', slotsByZone: {} },
+      logger: SILENT,
     },
     path,
     { query, ...asked },

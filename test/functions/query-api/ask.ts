@@ -7,6 +7,8 @@ import { createHandlers, type HandlerDependencies } from '../../../functions/que
 import { type Operation, operationList, problemsOf } from '../../../functions/query-api/operations.ts';
 import { PROBLEM_TYPE, problemSchema } from '../../../functions/query-api/problems.ts';
 
+export const SILENT = new Logger({ logLevel: 'SILENT' });
+
 export const EVERYBODY: Caller = { id: 'test', tenants: 'all', roles: ROLES };
 
 export interface Asked {
@@ -47,7 +49,7 @@ export async function ask(
   const api = createApi({
     handlers: createHandlers(dependencies),
     authenticate: async () => asked.caller ?? EVERYBODY,
-    logger: new Logger({ logLevel: 'SILENT' }),
+    logger: SILENT,
   });
   return checked(path, asked.method ?? 'GET', await api(proxyEvent(path, asked)));
 }

@@ -55,7 +55,7 @@ describe('recordingsRequest', () => {
     ['cursor=', 'cursor=: leave it out for the first page'],
     [
       'who=x&page=2',
-      'who, page: no such parameter; there are from, to, tenant, number, user, group, slot, status, direction, minDurationMs, limit, cursor',
+      'who, page: no such parameter; there are from, to, tenant, number, user, group, slot, status, direction, minDurationMs, text, limit, cursor',
     ],
     ['number=alice', 'number=alice: write a telephone number, such as +12145550101'],
     ['number=', 'number=: write 1 to 256 characters'],
@@ -65,6 +65,7 @@ describe('recordingsRequest', () => {
     ['direction=up', 'direction=up: write one of outgoing, incoming, unknown'],
     ['minDurationMs=1.5', 'minDurationMs=1.5: write a whole number from 0 to 2147483648'],
     ['minDurationMs=9999999999', 'minDurationMs=9999999999: write a whole number'],
+    ['text=%2B-', 'text=+-: write letters or digits'],
     ['slot=a&slot=b&status=partial', 'slot: write a parameter only once'],
     [
       'from=2026-11-23T13:00:00Z',
@@ -90,6 +91,7 @@ describe('recordingsRequest', () => {
       status: 'partial',
       direction: 'incoming',
       minDurationMs: '1500',
+      text: 'José  SMI',
     };
     expect(read(asked).query).toMatchObject({
       ...asked,
@@ -97,6 +99,7 @@ describe('recordingsRequest', () => {
       user: 'alice@example.com',
       group: 'sales',
       minDurationMs: 1500,
+      text: 'jose smi',
     });
   });
 
@@ -106,7 +109,7 @@ describe('recordingsRequest', () => {
 });
 
 describe('a cursor', () => {
-  const asked = { number: '+12145550101', status: 'partial', minDurationMs: '1000' };
+  const asked = { number: '+12145550101', status: 'partial', minDurationMs: '1000', text: 'Zoë A' };
   const times = { from: range.from.toISOString(), to: range.to.toISOString() };
   const { query } = read({ ...times, ...asked });
   const cursorOf = (parameters: Record<string, string>, place = after) =>

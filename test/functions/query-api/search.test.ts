@@ -1,4 +1,5 @@
 import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
+import type { TenantScope } from '../../../core/access.ts';
 import { entryItems, entryKey, summaryOf } from '../../../core/index-entries.ts';
 import { homeCopyItem, recordingItem } from '../../../core/index-items.ts';
 import type { Manifest } from '../../../core/manifest.ts';
@@ -70,7 +71,12 @@ const newestFirst = (manifests: Manifest[]): string[] =>
     .toSorted((a, b) => (a.key < b.key ? 1 : -1))
     .map(({ recordingId }) => recordingId);
 
-async function readAll(index: IndexTable, query: RecordingQuery, limit: () => number) {
+async function readAll(
+  index: IndexTable,
+  query: RecordingQuery,
+  limit: () => number,
+  scope: TenantScope = 'all',
+) {
   const ids: string[] = [];
   let after: string | undefined;
   let pages = 0;
@@ -80,7 +86,7 @@ async function readAll(index: IndexTable, query: RecordingQuery, limit: () => nu
       index,
       query,
       { limit: size, ...(after && { after }) },
-      'all',
+      scope,
     );
     expect(items.length).toBeLessThanOrEqual(size);
     ids.push(...items.map(({ recordingId }) => recordingId));
@@ -171,7 +177,13 @@ describe('searchRecordings', () => {
         endedAt: new Date(Date.parse(manifest.startedAt) + seconds * 1000).toISOString(),
         broadWorks: { groupId: pick('Sales', 'Support'), userId: pick('Ann@example.com', 'bob@example.com') },
         participants: [pick('+12145550101', '+12145550102'), pick('+12145550103', '2145550104')].map(
-          (number, at) => ({ id: `p${at}`, aors: [`tel:${number}`], names: [], number, streamLabels: [] }),
+          (number, at) => ({
+            id: `p${at}`,
+            aors: [`tel:${number}`],
+            names: [pick('Zoë García', 'Zora Smith', 'Bob Garner')],
+            number,
+            streamLabels: [],
+          }),
         ),
       };
     });
@@ -184,6 +196,11 @@ describe('searchRecordings', () => {
       status: ({ status }) => status === 'partial',
       direction: ({ direction }) => direction === 'incoming',
       minDurationMs: ({ startedAt, endedAt }) => Date.parse(endedAt) - Date.parse(startedAt) >= 60_000,
+      // Words of any of the names.
+      text: ({ participants }) => {
+        const all = participants.flatMap(({ names }) => names).join(' ');
+        return /Zora/.test(all);
+      },
     };
     const asked: Omit<RecordingQuery, 'from' | 'to'> = {
       tenant: 'acme',
@@ -194,6 +211,7 @@ describe('searchRecordings', () => {
       status: 'partial',
       direction: 'incoming',
       minDurationMs: 60_000,
+      text: 'smi zora',
     };
     const names = Object.keys(holds);
     // Every condition alone, every two of them, and all.
@@ -218,6 +236,18 @@ describe('searchRecordings', () => {
         );
         if (combination.length < 3) expect(wanted.length).toBeGreaterThan(10);
         for (const limit of [7, 200]) expect((await readAll(index, query, () => limit)).ids).toEqual(wanted);
+      },
+    );
+
+    it.each([[['globex']], [['initech', 'globex', 'globex']], [['acme', 'globex']], [['initech']], [[]]])(
+      'has nothing of other tenants than %j, whatever is asked for',
+      async (scope) => {
+        const visible = manifests.filter(({ tenant }) => scope.includes(tenant));
+        for (const [name, holdsFor] of [['nothing', () => true] as const, ...Object.entries(holds)]) {
+          const query = { ...WHOLE, ...(name in asked && { [name]: asked[name as keyof typeof asked] }) };
+          const { ids } = await readAll(index, query, () => 37, scope);
+          expect({ name, ids }).toEqual({ name, ids: newestFirst(visible.filter(holdsFor)) });
+        }
       },
     );
 
