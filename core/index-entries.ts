@@ -151,9 +151,6 @@ function entryValues(recording: IndexedRecording): Record<EntryKind, string[]> {
     redirect.redirectedFromPartyNumber,
     redirect.redirectedToPartyNumber,
   ];
-  const distinct = (values: (string | undefined)[]): string[] => [
-    ...new Set(values.flatMap((value) => value || [])),
-  ];
   return {
     time: [''],
     number: distinct([
@@ -162,10 +159,7 @@ function entryValues(recording: IndexedRecording): Record<EntryKind, string[]> {
       ...numbers.flatMap((number) => (number ? aorNumberKeys(number) : [])),
       ...(acd.number ? numberKeys(acd.number, acd.countryCode) : []),
     ]),
-    user: distinct([
-      ...[broadWorks.userId, acd.userId].map((id) => id && userKey(id)),
-      ...aors.map(addressKey),
-    ]),
+    user: userKeysOf(recording),
     group: distinct([broadWorks.groupId && groupKey(broadWorks.groupId)]),
     call: distinct([callId, ...correlationIds]),
     slot: [slot],
@@ -176,6 +170,20 @@ function entryValues(recording: IndexedRecording): Record<EntryKind, string[]> {
 
 const wordsOf = ({ participants }: IndexedRecording): string[] =>
   nameWords(participants.flatMap(({ names }) => names).join(' '));
+
+/** The users of a recording as its entries of kind `user` have them: the recorded one, an agent, and all participants by address. */
+export const userKeysOf = ({
+  participants,
+  broadWorks,
+}: Pick<IndexedRecording, 'participants' | 'broadWorks'>): string[] =>
+  distinct([
+    ...[broadWorks?.userId, broadWorks?.acd?.userId].map((id) => id && userKey(id)),
+    ...participants.flatMap(({ aors }) => aors.map(addressKey)),
+  ]);
+
+const distinct = (values: (string | undefined)[]): string[] => [
+  ...new Set(values.flatMap((value) => value || [])),
+];
 
 const userKey = (id: string): string | undefined => addressKey(id) ?? (id.trim().toLowerCase() || undefined);
 

@@ -1,8 +1,16 @@
 /** Lambda behind the REST API. */
 import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
+import { z } from 'zod';
 import { apiSchema } from '../../core/api-auth.ts';
+import { replicationPairSchema } from '../../core/replication-report.ts';
 import { documentClient, s3Client } from '../shared/aws-clients.ts';
-import { FLEET_TABLE, INDEX_TABLE, requireEnvironment, requireJson } from '../shared/environment.ts';
+import {
+  FLEET_TABLE,
+  INDEX_TABLE,
+  REPLICATION_PAIRS,
+  requireEnvironment,
+  requireJson,
+} from '../shared/environment.ts';
 import { createLogger } from '../shared/observability.ts';
 import { createApi } from './api.ts';
 import { createAuthenticator } from './authenticate.ts';
@@ -27,6 +35,7 @@ const api = createApi({
       tableName: requireEnvironment(FLEET_TABLE),
       slotsByZone: requireJson(SLOTS_BY_ZONE, slotsByZoneSchema),
     },
+    replicationPairs: requireJson(REPLICATION_PAIRS, z.array(replicationPairSchema)),
     logger,
   }),
   authenticate: createAuthenticator(

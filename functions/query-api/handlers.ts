@@ -3,6 +3,7 @@ import type { Logger } from '@aws-lambda-powertools/logger';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { type Caller, seesTenant } from '../../core/access.ts';
 import type { IndexedRecording, RecordingCopy } from '../../core/index-items.ts';
+import type { ReplicationPair } from '../../core/replication-report.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { type Answer, type Handlers, requireRole } from './api.ts';
 import { findCall } from './calls.ts';
@@ -13,6 +14,7 @@ import { openApiDocument } from './openapi.ts';
 import { VCON_TYPE } from './operations.ts';
 import { NoCopyAnswersError, playbackAddress } from './playback.ts';
 import { ProblemError } from './problems.ts';
+import { readReplication } from './replication.ts';
 import { parametersOf, recordingsRequest } from './requests.ts';
 import { findCopies, findRecording, searchRecordings } from './search.ts';
 import { mediaDetail, nearestManifest } from './stored-manifest.ts';
@@ -28,6 +30,7 @@ export interface HandlerDependencies {
   /** The region's own, for its health. */
   bucket: string;
   fleet: Omit<FleetDependencies, 'region'>;
+  replicationPairs: ReplicationPair[];
   logger: Logger;
 }
 
@@ -37,6 +40,7 @@ export function createHandlers({
   region,
   bucket,
   fleet,
+  replicationPairs,
   logger,
 }: HandlerDependencies): Handlers {
   const health = healthCheck({ index, s3: s3For(region), bucket });
@@ -108,6 +112,8 @@ export function createHandlers({
     },
 
     getFleet: async ({ now }) => ({ body: await readFleet({ ...fleet, region }, now) }),
+
+    getReplication: async () => ({ body: { pairs: await readReplication(index, replicationPairs) } }),
 
     getHealth: async ({ now }) => {
       const body = await health(now);

@@ -13,6 +13,7 @@ import {
   playbackSchema,
   recordingDetailSchema,
   recordingPageSchema,
+  replicationSchema,
   vconSchema,
 } from './answers.ts';
 import { oneOf } from './parameters.ts';
@@ -117,6 +118,16 @@ export const OPERATIONS = {
     pathParameters: none,
     query: none,
     answers: { 200: { [JSON_TYPE]: fleetSchema } },
+    problems: [],
+  },
+  getReplication: {
+    method: 'GET',
+    path: '/replication',
+    summary: 'Lag, backlog and damage of each pair of regions, as the last sweep of each has reported',
+    access: 'operate',
+    pathParameters: none,
+    query: none,
+    answers: { 200: { [JSON_TYPE]: replicationSchema } },
     problems: [],
   },
   getHealth: {

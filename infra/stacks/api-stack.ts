@@ -18,6 +18,7 @@ import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
 import { ISSUER_KEYS_PREFIX } from '../../core/index-items.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { recordingsBucketName } from '../../core/names.ts';
+import { replicationPairs } from '../../core/replication-report.ts';
 import {
   API_AUTH,
   RECORDINGS_BUCKET,
@@ -25,7 +26,7 @@ import {
   SLOTS_BY_ZONE,
 } from '../../functions/query-api/constants.ts';
 import { operationList } from '../../functions/query-api/operations.ts';
-import { FLEET_TABLE, INDEX_TABLE } from '../../functions/shared/environment.ts';
+import { FLEET_TABLE, INDEX_TABLE, REPLICATION_PAIRS } from '../../functions/shared/environment.ts';
 import { addGatewayProblems } from '../constructs/gateway-problems.ts';
 import { NodeFunction } from '../constructs/node-function.ts';
 import { grantReadRecordings, grantTellMissing } from '../constructs/recordings-access.ts';
@@ -45,6 +46,7 @@ export class ApiStack extends Stack {
         [INDEX_TABLE]: table.tableName,
         [FLEET_TABLE]: fleetTableName(deployment),
         [RECORDINGS_BUCKET]: recordingsBucketName(deployment, this.region),
+        [REPLICATION_PAIRS]: JSON.stringify(replicationPairs(deployment)),
         [SLOTS_BY_ZONE]: slotsText(deployment, this.region),
         [API_AUTH]: authText(deployment),
       },

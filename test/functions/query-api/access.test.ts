@@ -61,6 +61,7 @@ const request = (path: string, asked: Asked) =>
       region: REGION,
       bucket: BUCKET,
       fleet: { table: emulator.documents(REGION), tableName: 'fleet', slotsByZone: {} },
+      replicationPairs: [],
       logger: SILENT,
     },
     path,

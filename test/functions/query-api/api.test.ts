@@ -92,6 +92,7 @@ const request = (
       region,
       bucket: bucketIn(region),
       fleet: { table: emulator.documents(REGION), tableName: 'fleet', slotsByZone: {} },
+      replicationPairs: [],
       logger: SILENT,
     },
     path,
