@@ -168,9 +168,6 @@ function entryValues(recording: IndexedRecording): Record<EntryKind, string[]> {
   };
 }
 
-const wordsOf = ({ participants }: IndexedRecording): string[] =>
-  nameWords(participants.flatMap(({ names }) => names).join(' '));
-
 /** The users of a recording as its entries of kind `user` have them: the recorded one, an agent, and all participants by address. */
 export const userKeysOf = ({
   participants,
@@ -184,6 +181,9 @@ export const userKeysOf = ({
 const distinct = (values: (string | undefined)[]): string[] => [
   ...new Set(values.flatMap((value) => value || [])),
 ];
+
+const wordsOf = ({ participants }: IndexedRecording): string[] =>
+  nameWords(participants.flatMap(({ names }) => names).join(' '));
 
 const userKey = (id: string): string | undefined => addressKey(id) ?? (id.trim().toLowerCase() || undefined);
 
