@@ -50,6 +50,7 @@ export async function runMainJob(
   found();
 
   say(`\n${reportTable(verified)}\n`);
+  say(`  In the API: ${api.url}/recordings/<recording>\n`);
   const incidents = slots.flatMap((slot) => slot.incident() ?? []);
   for (const incident of incidents) say(`  ${incident} during the calls`);
   if (incidents.length > 0)
