@@ -12,6 +12,7 @@ import {
   transferSchema,
   unlistedGapSchema,
 } from '../../core/manifest.ts';
+import { replicationReportSchema } from '../../core/replication-report.ts';
 import { problemSchema } from './problems.ts';
 
 export const recordingPageSchema = z.object({
@@ -171,6 +172,14 @@ export const healthSchema = z.object({
 });
 export type Health = z.infer<typeof healthSchema>;
 
+export const replicationSchema = z.object({
+  pairs: z.array(
+    replicationReportSchema
+      .partial({ mode: true, at: true })
+      .describe('Without `at`: its sweep has never run.'),
+  ),
+});
+
 /** Schemas that have a name in the OpenAPI document. */
 export const COMPONENTS = {
   Problem: problemSchema,
@@ -188,4 +197,5 @@ export const COMPONENTS = {
   Vcon: vconSchema,
   Fleet: fleetSchema,
   Health: healthSchema,
+  Replication: replicationSchema,
 } as const satisfies Record<string, z.ZodType>;

@@ -2,12 +2,14 @@
 import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
 import { z } from 'zod';
 import { apiSchema } from '../../core/api-auth.ts';
+import { replicationPairSchema } from '../../core/replication-report.ts';
 import { retentionSchema } from '../../core/retention.ts';
 import { documentClient, s3Client } from '../shared/aws-clients.ts';
 import {
   FLEET_TABLE,
   INDEX_TABLE,
   RECORDING_BUCKETS,
+  REPLICATION_PAIRS,
   RETENTION,
   requireEnvironment,
   requireJson,
@@ -38,6 +40,7 @@ const api = createApi({
       tableName: requireEnvironment(FLEET_TABLE),
       slotsByZone: requireJson(SLOTS_BY_ZONE, slotsByZoneSchema),
     },
+    replicationPairs: requireJson(REPLICATION_PAIRS, z.array(replicationPairSchema)),
     logger,
   }),
   authenticate: createAuthenticator(

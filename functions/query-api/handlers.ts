@@ -3,6 +3,7 @@ import type { Logger } from '@aws-lambda-powertools/logger';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { type Caller, seesTenant } from '../../core/access.ts';
 import type { IndexedRecording, RecordingCopy } from '../../core/index-items.ts';
+import type { ReplicationPair } from '../../core/replication-report.ts';
 import type { Retention } from '../../core/retention.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { isFinal, readDeletion } from '../shared/fates.ts';
@@ -19,6 +20,7 @@ import { VCON_TYPE } from './operations.ts';
 import { auditPlay } from './play-audit.ts';
 import { NoCopyAnswersError, playbackAddress } from './playback.ts';
 import { noCall, noRecording, ProblemError } from './problems.ts';
+import { readReplication } from './replication.ts';
 import { parametersOf, recordingsRequest } from './requests.ts';
 import { findCopies, findRecording, searchRecordings } from './search.ts';
 import { mediaDetail, nearestManifest } from './stored-manifest.ts';
@@ -34,6 +36,7 @@ export interface HandlerDependencies {
   /** The region's own, for its health. */
   bucket: string;
   fleet: Omit<FleetDependencies, 'region'>;
+  replicationPairs: ReplicationPair[];
   /** All regions of the deployment. */
   regions: string[];
   retention: Retention;
@@ -41,7 +44,7 @@ export interface HandlerDependencies {
 }
 
 export function createHandlers(dependencies: HandlerDependencies): Handlers {
-  const { index, s3For, region, bucket, fleet, logger } = dependencies;
+  const { index, s3For, region, bucket, fleet, replicationPairs, logger } = dependencies;
   const fates = (now: Date): FateDependencies => ({ ...dependencies, now: () => now });
   const health = healthCheck({ index, s3: s3For(region), bucket });
 
@@ -130,6 +133,8 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createFateHandlers(fates),
 
     getFleet: async ({ now }) => ({ body: await readFleet({ ...fleet, region }, now) }),
+
+    getReplication: async () => ({ body: { pairs: await readReplication(index, replicationPairs) } }),
 
     getHealth: async ({ now }) => {
       const body = await health(now);

@@ -17,6 +17,7 @@ import {
   playbackSchema,
   recordingDetailSchema,
   recordingPageSchema,
+  replicationSchema,
   vconSchema,
 } from './answers.ts';
 import { oneOf, text } from './parameters.ts';
@@ -180,6 +181,16 @@ export const OPERATIONS = {
     answers: { 200: { [JSON_TYPE]: fleetSchema } },
     problems: [],
   },
+  getReplication: {
+    method: 'GET',
+    path: '/replication',
+    summary: 'Lag, backlog and damage of each pair of regions, as the last sweep of each has reported',
+    access: 'operate',
+    pathParameters: none,
+    query: none,
+    answers: { 200: { [JSON_TYPE]: replicationSchema } },
+    problems: [],
+  },
   getHealth: {
     method: 'GET',
     path: '/health',
@@ -212,13 +223,13 @@ export const operationList = (): (Operation & { operationId: OperationId })[] =>
     ...operation,
   }));
 
+/** Those of every operation: of the function, or of API Gateway before it, which has limits of its own. */
+const COMMON_PROBLEMS: readonly ProblemStatus[] = [400, 429, 500, 502, 504];
+
 /** Every problem that an operation may answer with. */
 export function problemsOf({ access, body, problems }: Operation): ProblemStatus[] {
-  const common: ProblemStatus[] = [
-    400,
-    ...(access === 'public' ? [] : ([401, 403] as const)),
-    ...(body ? ([415] as const) : []),
-    500,
-  ];
-  return [...new Set([...common, ...problems])].sort((one, other) => one - other);
+  const ofAccess: readonly ProblemStatus[] = access === 'public' ? [] : [401, 403];
+  const ofBody: readonly ProblemStatus[] = body ? [415] : [];
+  const all = [...COMMON_PROBLEMS, ...ofAccess, ...ofBody, ...problems];
+  return [...new Set(all)].sort((one, other) => one - other);
 }

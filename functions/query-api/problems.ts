@@ -21,8 +21,11 @@ export const PROBLEM_TITLES = {
   405: 'Method not allowed',
   409: 'Conflict',
   415: 'Unsupported media type',
+  429: 'Too many requests',
   500: 'Internal error',
+  502: 'Bad gateway',
   503: 'Unavailable',
+  504: 'Gateway timeout',
 } as const;
 export type ProblemStatus = keyof typeof PROBLEM_TITLES;
 

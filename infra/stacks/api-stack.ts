@@ -20,6 +20,7 @@ import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
 import { ISSUER_KEYS_PREFIX, recordingPartition } from '../../core/index-items.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { API_STAGE, apiName, recordingsBucketName } from '../../core/names.ts';
+import { replicationPairs } from '../../core/replication-report.ts';
 import type { Retention } from '../../core/retention.ts';
 import {
   API_AUTH,
@@ -32,6 +33,7 @@ import {
   FLEET_TABLE,
   INDEX_TABLE,
   RECORDING_BUCKETS,
+  REPLICATION_PAIRS,
   RETENTION,
 } from '../../functions/shared/environment.ts';
 import { addGatewayProblems } from '../constructs/gateway-problems.ts';
@@ -57,6 +59,7 @@ export class ApiStack extends Stack {
         [RETENTION]: retentionText(lockRetention(deployment), MAX_RETENTION_BYTES),
         [FLEET_TABLE]: fleetTableName(deployment),
         [RECORDINGS_BUCKET]: recordingsBucketName(deployment, this.region),
+        [REPLICATION_PAIRS]: JSON.stringify(replicationPairs(deployment)),
         [SLOTS_BY_ZONE]: slotsText(deployment, this.region),
         [API_AUTH]: authText(deployment),
       },

@@ -63,6 +63,7 @@ const request = (path: string, asked: Asked) =>
       retention: { days: 100 },
       bucket: BUCKET,
       fleet: { table: emulator.documents(REGION), tableName: 'fleet', slotsByZone: {} },
+      replicationPairs: [],
       logger: SILENT,
     },
     path,

@@ -94,6 +94,7 @@ const request = (
       retention: { days: 100 },
       bucket: bucketIn(region),
       fleet: { table: emulator.documents(REGION), tableName: 'fleet', slotsByZone: {} },
+      replicationPairs: [],
       logger: SILENT,
     },
     path,

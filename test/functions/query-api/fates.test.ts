@@ -41,6 +41,7 @@ beforeAll(async () => {
     index: { table: emulator.documents(REGION), tableName: TABLE },
     s3For: (name) => emulator.s3(name),
     region: REGION,
+    replicationPairs: [],
     regions: [REGION],
     retention: { days: 100 },
     bucket: BUCKET,
