@@ -4,11 +4,12 @@ import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { SQSHandler, SQSRecord } from 'aws-lambda';
 import { z } from 'zod';
 import { InvalidManifestError } from '../../core/manifest.ts';
+import { replicationRuleSchema } from '../../core/replication-rules.ts';
 import { documentClient, s3Client, sqsClient } from '../shared/aws-clients.ts';
 import {
   COPY_QUEUE,
-  COPY_TARGETS,
   INDEX_TABLE,
+  REPLICATION_RULES,
   requireEnvironment,
   requireJson,
 } from '../shared/environment.ts';
@@ -25,10 +26,10 @@ const dependencies = {
   table: documentClient(),
   tableName: requireEnvironment(INDEX_TABLE),
   // Both or none: a region from which nothing is copied has no copy queue.
-  ...((process.env[COPY_QUEUE] || process.env[COPY_TARGETS]) && {
+  ...((process.env[COPY_QUEUE] || process.env[REPLICATION_RULES]) && {
     copies: {
       queue: { sqs: sqsClient(), queueUrl: requireEnvironment(COPY_QUEUE) },
-      targets: requireJson(COPY_TARGETS, z.array(z.string())),
+      rules: requireJson(REPLICATION_RULES, z.array(replicationRuleSchema)),
     },
   }),
 };

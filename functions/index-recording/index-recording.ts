@@ -2,6 +2,7 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { homeCopyItem } from '../../core/index-items.ts';
 import { parseManifestKey } from '../../core/keys.ts';
+import { filteredManifest, isOpen, isWanted, type ReplicationRule } from '../../core/replication-rules.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { readManifest } from '../shared/source-manifest.ts';
 import { sendCopyJobs, type WorkQueue } from '../shared/work-queue.ts';
@@ -11,7 +12,8 @@ import { writeItems } from './write-items.ts';
 export interface IndexDependencies extends IndexTable {
   s3: S3Client;
   /** Where copies are asked for; absent if nothing is copied from this region. */
-  copies?: { queue: WorkQueue; targets: string[] };
+  copies?: { queue: WorkQueue; rules: ReplicationRule[] };
+  now?: () => Date;
 }
 
 /** What became of one object. `foreign`: not a manifest; `gone`: deleted since the event. */
@@ -23,7 +25,7 @@ export type IndexOutcome = 'indexed' | 'alreadyIndexed' | 'foreign' | 'gone';
  * @throws InvalidManifestError if the manifest cannot be read by this version, or contradicts its key
  */
 export async function indexManifest(
-  { s3, table, tableName, copies }: IndexDependencies,
+  { s3, table, tableName, copies, now = () => new Date() }: IndexDependencies,
   { bucket, key }: S3Object,
 ): Promise<IndexOutcome> {
   if (!parseManifestKey(key)) return 'foreign';
@@ -32,10 +34,15 @@ export async function indexManifest(
   const { manifest } = source;
   const isNew = await writeItems({ table, tableName }, manifest, homeCopyItem(manifest, bucket));
   // Also when it was indexed before: the try that did so may have failed here.
-  if (copies)
+  if (copies) {
+    // Copies for a window that is closed are begun by the sweep, once it opens.
+    const targets = copies.rules.filter(
+      (rule) => isWanted(rule, filteredManifest(manifest)) && isOpen(rule, now()),
+    );
     await sendCopyJobs(
       copies.queue,
-      copies.targets.map((target) => ({ key, target })),
+      targets.map(({ to }) => ({ key, target: to })),
     );
+  }
   return isNew ? 'indexed' : 'alreadyIndexed';
 }

@@ -18,9 +18,12 @@ export async function readManifest(
   s3: S3Client,
   bucket: string,
   key: string,
+  abortSignal?: AbortSignal,
 ): Promise<SourceManifest | undefined> {
   try {
-    const { Body, ETag } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+    const { Body, ETag } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }), {
+      ...(abortSignal && { abortSignal }),
+    });
     const text = Buffer.from((await Body?.transformToByteArray()) ?? []);
     const manifest = parseManifest(text.toString('utf8'), key);
     const ownKey = manifestKey(locationOf(manifest));

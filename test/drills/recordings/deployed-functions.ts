@@ -16,7 +16,7 @@ const UPDATE_WAIT = { maxWaitTime: 60, minDelay: 1, maxDelay: 1 };
 
 export class DeployedFunctions {
   readonly #client: LambdaClient;
-  readonly #functions: ReadonlyMap<string, FunctionConfiguration>;
+  readonly #functions: Map<string, FunctionConfiguration>;
 
   static async find(at: EmulatedRegion): Promise<DeployedFunctions> {
     const client = new LambdaClient(at);
@@ -26,7 +26,7 @@ export class DeployedFunctions {
     return new DeployedFunctions(client, functions);
   }
 
-  private constructor(client: LambdaClient, functions: ReadonlyMap<string, FunctionConfiguration>) {
+  private constructor(client: LambdaClient, functions: Map<string, FunctionConfiguration>) {
     this.#client = client;
     this.#functions = functions;
   }
@@ -44,13 +44,11 @@ export class DeployedFunctions {
 
   /** Sets environment variables besides those that it has, until it is deployed anew. */
   async setVariables(name: string, variables: Record<string, string>): Promise<void> {
-    const { FunctionName, Environment } = this.#function(name);
-    await this.#client.send(
-      new UpdateFunctionConfigurationCommand({
-        FunctionName,
-        Environment: { Variables: { ...Environment?.Variables, ...variables } },
-      }),
-    );
+    const known = this.#function(name);
+    const { FunctionName } = known;
+    const Environment = { Variables: { ...known.Environment?.Variables, ...variables } };
+    await this.#client.send(new UpdateFunctionConfigurationCommand({ FunctionName, Environment }));
+    this.#functions.set(name, { ...known, Environment });
     await waitUntilFunctionUpdatedV2({ client: this.#client, ...UPDATE_WAIT }, { FunctionName });
   }
 

@@ -6,9 +6,11 @@ import { indexLost } from './scenarios/index-lost.ts';
 import { lostEvents } from './scenarios/lost-events.ts';
 import { regionGone } from './scenarios/region-gone.ts';
 import { targetDown } from './scenarios/target-down.ts';
+import { window } from './scenarios/window.ts';
 
 const ALL: readonly RecordingsDrill[] = [
   targetDown,
+  window,
   lostEvents,
   doubleEvents,
   indexLost,

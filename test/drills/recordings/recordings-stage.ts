@@ -35,7 +35,7 @@ const GRACE_SECONDS = 10;
 /** Between two sweeps, instead of the five minutes of their schedule. */
 const SWEEP_PAUSE_MS = 3_000;
 /** For everything to arrive. */
-const REPAIR_TIMEOUT_MS = 4 * 60_000;
+const REPAIR_TIMEOUT_MS = 8 * 60_000;
 const LOOK_EVERY_MS = 500;
 const STORED_AT_ONCE = 12;
 /** What DynamoDB gives at once. */
@@ -69,14 +69,14 @@ export interface RecordingsStage {
   /** Stores so many more. */
   store: (region: string, count: number, audioBytes?: number) => Promise<SyntheticRecording[]>;
   queue: (region: string, name: QueueName) => DrillQueue;
-  /** Looks until there is something to see, twice a second. @throws Error naming what has not come within 4 min */
+  /** Looks until there is something to see, twice a second. @throws Error naming what has not come within 8 min */
   until: <Seen>(what: string, look: () => Promise<Seen | undefined>) => Promise<Seen>;
   /** One run of a region's sweep, as its schedule would. @returns the end of its log */
   sweep: (region: string) => Promise<string>;
   /**
    * Waits until the index says that all recordings and all due copies are there; meanwhile the sweeps run every 3 s.
    * @returns when that was seen, in ms
-   * @throws Error after 4 min
+   * @throws Error after 8 min
    */
   untilArrived: (options?: { sweeping?: boolean }) => Promise<number>;
   /** Waits until all queues are empty and nobody works on them any more. @returns when that was seen, in ms */
@@ -86,6 +86,12 @@ export interface RecordingsStage {
     recordings: readonly SyntheticRecording[],
     region: string,
     sinceMs: number,
+  ) => Promise<number>;
+  /** How many of these recordings have a good copy in a region that was verified before then (ms). */
+  verifiedBefore: (
+    recordings: readonly SyntheticRecording[],
+    region: string,
+    untilMs: number,
   ) => Promise<number>;
   stop: () => Promise<void>;
 }
@@ -209,14 +215,11 @@ export async function startRecordingsStage(
           return Date.now();
         }),
       async notVerifiedSince(some, region, sinceMs) {
-        const since = new Date(sinceMs).toISOString();
-        const items = await readItems(
-          stage,
-          some.map(({ manifest }) => copyKey(manifest.recordingId, region)),
-        );
-        return (
-          some.length - items.filter((item) => isVerified(item) && (item.verifiedAt ?? '') > since).length
-        );
+        const times = await verificationTimes(stage, some, region);
+        return some.length - times.filter((time) => time > sinceMs).length;
+      },
+      async verifiedBefore(some, region, untilMs) {
+        return (await verificationTimes(stage, some, region)).filter((time) => time < untilMs).length;
       },
       stop,
     };
@@ -260,6 +263,19 @@ async function readItems({ documents, tableName }: RecordingsStage, keys: TableK
 }
 
 const isVerified = ({ state }: CopyItem): boolean => state === 'verified';
+
+/** When the good copies in a region were verified, in ms. */
+async function verificationTimes(
+  stage: RecordingsStage,
+  recordings: readonly SyntheticRecording[],
+  region: string,
+): Promise<number[]> {
+  const items = await readItems(
+    stage,
+    recordings.map(({ manifest }) => copyKey(manifest.recordingId, region)),
+  );
+  return items.filter(isVerified).map(({ verifiedAt = '' }) => Date.parse(verifiedAt));
+}
 
 async function countMissing(stage: RecordingsStage) {
   const { recordings, targetsOf } = stage;

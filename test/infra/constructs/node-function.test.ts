@@ -3,13 +3,14 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { API_AUTH } from '../../../functions/query-api/constants.ts';
 import {
   COPY_QUEUE,
-  COPY_TARGETS,
   FLEET_TABLE,
   INDEX_TABLE,
   MANIFEST_EVENTS,
   RECORDING_PLACES,
+  REPLICATION_RULES,
 } from '../../../functions/shared/environment.ts';
 import { STEERED_NAMES, ZONE } from '../../../functions/steer-traffic/constants.ts';
 import { type Resource, resourcesOf, STACKS, type Synthesized, synthesizeExample } from '../synth.ts';
@@ -21,19 +22,20 @@ const VARIABLES: Record<string, Record<string, string>> = {
   'index-recording': {
     [INDEX_TABLE]: 'index',
     [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
-    [COPY_TARGETS]: '["us-west-2"]',
+    [REPLICATION_RULES]: '[{"to":"us-west-2","mode":"onCompletion"}]',
   },
-  'query-api': { [INDEX_TABLE]: 'index' },
+  'query-api': { [INDEX_TABLE]: 'index', [API_AUTH]: '{"auth":"iam"}' },
   'replicate-recording': {
     [INDEX_TABLE]: 'index',
     [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
     [RECORDING_PLACES]: '{"us-east-1":{"bucket":"recordings","kmsKeyId":"key"}}',
+    [REPLICATION_RULES]: '[{"to":"us-west-2","mode":"onCompletion"}]',
   },
   'sweep-recordings': {
     [INDEX_TABLE]: 'index',
     [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
     [RECORDING_PLACES]: '{"us-east-1":{"bucket":"recordings","kmsKeyId":"key"}}',
-    [COPY_TARGETS]: '["us-west-2"]',
+    [REPLICATION_RULES]: '[{"to":"us-west-2","mode":"onCompletion"}]',
     [MANIFEST_EVENTS]: 'https://sqs.example.com/manifest-events',
   },
   'steer-traffic': {
