@@ -5,6 +5,8 @@ import type { Deployment, DeploymentRegion } from '../../core/deployment.ts';
 import { ApiStack } from '../stacks/api-stack.ts';
 import { DnsStack } from '../stacks/dns-stack.ts';
 import { IndexStack } from '../stacks/index-stack.ts';
+import { NetworkStack } from '../stacks/network-stack.ts';
+import { RecordersStack } from '../stacks/recorders-stack.ts';
 import { ReplicationStack } from '../stacks/replication-stack.ts';
 import { SteeringStack } from '../stacks/steering-stack.ts';
 import { StorageStack } from '../stacks/storage-stack.ts';
@@ -30,6 +32,8 @@ export class RegionStage extends Stage {
       });
     new ApiStack(this, 'api', { ...props('api'), table: index.table });
     new SteeringStack(this, 'steering', props('steering'));
-    new DnsStack(this, 'dns', props('dns'));
+    const dns = new DnsStack(this, 'dns', props('dns'));
+    const network = new NetworkStack(this, 'network', { ...props('network'), region });
+    new RecordersStack(this, 'recorders', { ...props('recorders'), network, dns });
   }
 }

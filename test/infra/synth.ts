@@ -19,7 +19,16 @@ export interface Resource {
 }
 
 /** The stacks of every region. */
-export const STACKS = ['storage', 'index', 'replication', 'api', 'steering', 'dns'] as const;
+export const STACKS = [
+  'storage',
+  'index',
+  'replication',
+  'api',
+  'steering',
+  'dns',
+  'network',
+  'recorders',
+] as const;
 export type StackName = (typeof STACKS)[number];
 
 export interface SynthesizedRegion {

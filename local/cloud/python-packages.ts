@@ -1,0 +1,96 @@
+/** Programs from PyPI, each in a virtual environment of its own, with every package pinned by its hash. */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { LocalCloudError } from './errors.ts';
+
+const run = promisify(execFile);
+
+const INSTALL_TIMEOUT_MS = 5 * 60_000;
+
+export interface PythonProgram {
+  /** For messages: `the AWS emulator`. */
+  name: string;
+  /** What else can be done where it cannot be installed. */
+  orElse?: string;
+}
+
+/**
+ * Makes sure that a program is installed under `directory`. Safe for several processes at once: each installs aside, and the
+ * first to finish gives its installation the name that all look for.
+ * @param requirements file of pip, with hashes
+ * @returns the virtual environment
+ * @throws LocalCloudError if Python, venv, pip or the network is missing
+ */
+export async function installPythonPackages(
+  directory: string,
+  requirements: string,
+  program: PythonProgram,
+): Promise<string> {
+  const wanted = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
+  const environment = join(directory, `venv-${wanted}`);
+  const python = join(environment, 'bin', 'python');
+  if (existsSync(python)) return environment;
+
+  await checkPython(program);
+  mkdirSync(directory, { recursive: true });
+  const aside = mkdtempSync(join(directory, 'installing-'));
+  try {
+    await install(aside, requirements, program);
+    // Python itself can be gone after an upgrade of the machine: what is left of it must make room.
+    if (!existsSync(python)) rmSync(environment, { recursive: true, force: true });
+    renameSync(aside, environment);
+  } catch (error) {
+    rmSync(aside, { recursive: true, force: true });
+    if (!existsSync(python)) throw error; // otherwise another process was faster
+  }
+  return environment;
+}
+
+async function install(
+  environment: string,
+  requirements: string,
+  { name, orElse }: PythonProgram,
+): Promise<void> {
+  await run('python3', ['-m', 'venv', environment]).catch((cause) => {
+    throw new LocalCloudError(
+      `Python cannot make a virtual environment: ${lastLine(cause)}\n` +
+        'Install its venv and pip (Debian and Ubuntu: apt-get install python3-venv python3-pip).',
+      { cause },
+    );
+  });
+  await run(
+    join(environment, 'bin', 'python'),
+    ['-m', 'pip', 'install', '--quiet', '--require-hashes', '--only-binary', ':all:', '-r', requirements],
+    { timeout: INSTALL_TIMEOUT_MS },
+  ).catch((cause) => {
+    const lines = [
+      `pip cannot install ${name}: ${lastLine(cause)}`,
+      "The first start downloads it from PyPI: check the network (or pip's proxy and index settings), then start again.",
+      ...(orElse ? [orElse] : []),
+    ];
+    throw new LocalCloudError(lines.join('\n'), { cause });
+  });
+}
+
+async function checkPython({ name }: PythonProgram): Promise<void> {
+  const { stdout } = await run('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])']).catch(
+    (cause) => {
+      throw new LocalCloudError(
+        `python3 is needed for ${name} and is not there.\n` +
+          'Install Python 3.10 or newer (Debian and Ubuntu: apt-get install python3 python3-venv python3-pip).',
+        { cause },
+      );
+    },
+  );
+  const [major = 0, minor = 0] = stdout.trim().split('.').map(Number);
+  if (major < 3 || (major === 3 && minor < 10))
+    throw new LocalCloudError(`python3 is ${stdout.trim()}; ${name} needs Python 3.10 or newer.`);
+}
+
+function lastLine(error: { stderr?: string; message?: string }): string {
+  const lines = (error.stderr || error.message || '').trim().split('\n');
+  return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? '';
+}
