@@ -7,7 +7,7 @@ set -uo pipefail
 : "${POLL_SECONDS:=5}" "${MAX_WAIT_SECONDS:=30}"
 
 # A call that hangs is a call that failed: the next try is the better one.
-export AWS_MAX_ATTEMPTS=2 AWS_RETRY_MODE=standard AWS_PAGER=''
+export AWS_DEFAULT_REGION=$AWS_REGION AWS_MAX_ATTEMPTS=2 AWS_RETRY_MODE=standard AWS_PAGER=''
 api() { timeout 60 aws "$@"; }
 
 say() { echo "slot $SLOT: $*" >&2; }
