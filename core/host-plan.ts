@@ -28,9 +28,8 @@ const GP3 = { minThroughput: 125, maxThroughput: 1_000, minIops: 3_000, iopsPerT
 /** MiB/s for each call: journals, assembly and upload of a call are 0.07 at the most. */
 const THROUGHPUT_PER_CALL = 0.1;
 
-/** What a slot's host counts, by slot (dimension `slot`): it could not start, or a recorder that hung was killed. */
+/** What a slot's host counts, by slot (`SLOT_DIMENSION`): it could not start, or a recorder that hung was killed. */
 export const HOST_METRICS = { startFailures: 'SlotStartFailures', hungRecorders: 'HungRecorders' } as const;
-export const SLOT_DIMENSION = 'slot';
 
 export interface HostPlan {
   /** Of EC2. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { sourceSchema } from './deployment.ts';
+import { METRICS_NAMESPACE } from './names.ts';
 
 /** Where media is received, unless a recorder is told otherwise: four ports for a call of two streams. */
 export const RTP_PORTS = { min: 20_000, max: 59_999 } as const;
@@ -48,6 +49,8 @@ const variables = z.object({
   SIPREC_BUCKET: text,
   /** The region's fleet table, for load reports; without it none are written. */
   SIPREC_FLEET_TABLE: optionalText,
+  /** Of the metrics that the log carries to CloudWatch: the deployment's. */
+  SIPREC_METRICS_NAMESPACE: text.default(METRICS_NAMESPACE),
   /** Name of the SSM parameter that closes the region (`closed`) and opens it (`open`); without it the region is open. */
   SIPREC_REGION_SWITCH: optionalText,
   /** Directory of journals and finished files that are not yet safe in S3. */

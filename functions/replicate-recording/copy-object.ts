@@ -24,17 +24,33 @@ export const COPY_SIZES: CopySizes = { singleCopyBytes: 5 * 1024 * MIB, partByte
 /** S3 takes no more parts of one object. */
 const MAX_PARTS = 10_000;
 
+/** What keeps an object from being deleted or replaced (S3 Object Lock). Only for a bucket that has Object Lock. */
+export interface ObjectProtection {
+  mode?: 'GOVERNANCE' | 'COMPLIANCE';
+  /** With a mode, and only then. */
+  retainUntil?: Date;
+  legalHold?: boolean;
+}
+
+export interface CopyOptions {
+  sourceBucket: string;
+  /** Home region, kept with the copy. */
+  origin: string;
+  sizes: CopySizes;
+  /** None when absent: those of the source are not taken over. */
+  tags?: Record<string, string>;
+  /** None when absent, but what the bucket gives to all its objects. */
+  protection?: ObjectProtection | undefined;
+}
+
 /**
  * Copies an object, whole or by parts.
- * @param origin home region, kept with the copy
  * @throws S3's errors: `NoSuchKey` without a source, `PreconditionFailed` if it is not that of `sourceEtag`
  */
 export async function copyObject(
   { s3, place }: StoragePlace,
-  sourceBucket: string,
   expected: ExpectedObject,
-  origin: string,
-  sizes: CopySizes,
+  { sourceBucket, origin, sizes, tags = {}, protection = {} }: CopyOptions,
 ): Promise<void> {
   const { key, bytes, sourceEtag } = expected;
   const source = {
@@ -51,6 +67,10 @@ export async function copyObject(
     ServerSideEncryption: 'aws:kms',
     SSEKMSKeyId: place.kmsKeyId,
     BucketKeyEnabled: true,
+    Tagging: new URLSearchParams(tags).toString() || undefined,
+    ObjectLockMode: protection.mode,
+    ObjectLockRetainUntilDate: protection.retainUntil,
+    ObjectLockLegalHoldStatus: protection.legalHold ? 'ON' : undefined,
   } as const;
   if (bytes <= sizes.singleCopyBytes) {
     await s3.send(

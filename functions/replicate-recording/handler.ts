@@ -1,12 +1,15 @@
 /** Lambda behind the copy queue. */
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch';
 import type { SQSHandler, SQSRecord } from 'aws-lambda';
+import { z } from 'zod';
 import { type CopyJob, parseCopyJob } from '../../core/copy-jobs.ts';
+import { replicationRuleSchema } from '../../core/replication-rules.ts';
 import { documentClient, s3Client, sqsClient } from '../shared/aws-clients.ts';
 import {
   COPY_QUEUE,
   INDEX_TABLE,
   RECORDING_PLACES,
+  REPLICATION_RULES,
   recordingPlacesSchema,
   requireEnvironment,
   requireJson,
@@ -26,6 +29,7 @@ const dependencies = {
   tableName: requireEnvironment(INDEX_TABLE),
   homeRegion: requireEnvironment('AWS_REGION'),
   places: requireJson(RECORDING_PLACES, recordingPlacesSchema),
+  rules: requireJson(REPLICATION_RULES, z.array(replicationRuleSchema)),
 };
 
 async function copyMessage(record: SQSRecord): Promise<void> {

@@ -11,6 +11,14 @@ import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { CopyJob } from '../../core/copy-jobs.ts';
 import { replicaCopyItem } from '../../core/index-items.ts';
 import { parseManifestKey } from '../../core/keys.ts';
+import type { Manifest } from '../../core/manifest.ts';
+import {
+  dueAt,
+  filteredManifest,
+  isOpen,
+  isWanted,
+  type ReplicationRule,
+} from '../../core/replication-rules.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import type { RecordingPlace, RecordingPlaces } from '../shared/environment.ts';
 import { objectsOf, readManifest, type SourceManifest } from '../shared/source-manifest.ts';
@@ -20,7 +28,7 @@ import {
   isMissing,
   type StoragePlace,
 } from '../shared/stored-objects.ts';
-import { COPY_SIZES, type CopySizes, copyObject } from './copy-object.ts';
+import { COPY_SIZES, type CopySizes, copyObject, type ObjectProtection } from './copy-object.ts';
 
 export interface ReplicateDependencies extends IndexTable {
   /** S3 client for the buckets of a region. */
@@ -28,21 +36,25 @@ export interface ReplicateDependencies extends IndexTable {
   /** This function's region: only its own recordings are copied by it. */
   homeRegion: string;
   places: RecordingPlaces;
+  rules: ReplicationRule[];
   sizes?: CopySizes;
+  /** How the objects of a copy are kept from deletion; not at all when absent. */
+  protectionOf?: (manifest: Manifest) => ObjectProtection;
   now?: () => Date;
 }
 
 /**
  * `alreadyCopied`: every file was there and right; `gone`: the home region has no such recording any more, and whatever
- * the target holds of it stays.
+ * the target holds of it stays; `outsideWindow`: the window has closed, and the sweep asks again when it opens; `unwanted`:
+ * the target's filters leave the recording out.
  */
-export type CopyOutcome = 'copied' | 'alreadyCopied' | 'gone';
+export type CopyOutcome = 'copied' | 'alreadyCopied' | 'gone' | 'outsideWindow' | 'unwanted';
 
 export interface CopyResult {
   outcome: CopyOutcome;
   /** Of the files that were copied by this call. */
   copiedBytes: number;
-  /** From the end of the recording until its copy was verified. Absent when it is gone. */
+  /** From when the copy was due until it was verified. Absent when there is none, or it is of a backfill. */
   lagMs?: number;
 }
 
@@ -91,18 +103,28 @@ export async function replicateRecording(
   dependencies: ReplicateDependencies,
   job: CopyJob,
 ): Promise<CopyResult> {
-  const { homeRegion, places, s3For, now = () => new Date() } = dependencies;
+  const { homeRegion, places, rules, s3For, now = () => new Date() } = dependencies;
   const home = places[homeRegion];
   const place = places[job.target];
-  if (!home || !place || job.target === homeRegion || parseManifestKey(job.key)?.homeRegion !== homeRegion)
+  const rule = rules.find(({ to }) => to === job.target);
+  if (
+    !home ||
+    !place ||
+    !rule ||
+    job.target === homeRegion ||
+    parseManifestKey(job.key)?.homeRegion !== homeRegion
+  )
     throw new ForeignCopyJobError(job, homeRegion);
   const target: StoragePlace = { s3: s3For(job.target), place };
   const round: Round = { ...dependencies, home, target, region: job.target };
 
   let copiedBytes = 0;
+  // What is begun within the window is completed.
+  if (!isOpen(rule, now())) return { outcome: 'outsideWindow', copiedBytes };
   for (let rounds = 1; rounds <= MAX_ROUNDS; rounds++) {
     const source = await readManifest(s3For(homeRegion), home.bucket, job.key);
     if (!source) return { outcome: 'gone', copiedBytes };
+    if (!isWanted(rule, filteredManifest(source.manifest))) return { outcome: 'unwanted', copiedBytes };
     const copied = await copyFiles(round, source);
     if (copied instanceof Error) {
       // Either the recording was rewritten meanwhile, or the trouble stays.
@@ -116,7 +138,9 @@ export async function replicateRecording(
     return {
       outcome: copiedBytes > 0 ? 'copied' : 'alreadyCopied',
       copiedBytes,
-      lagMs: verifiedAt.getTime() - Date.parse(source.manifest.endedAt),
+      ...(!job.backfill && {
+        lagMs: verifiedAt.getTime() - dueAt(rule, new Date(source.manifest.endedAt)).getTime(),
+      }),
     };
   }
   throw new RecordingKeepsChangingError(job.key, MAX_ROUNDS);
@@ -131,12 +155,13 @@ interface Round extends ReplicateDependencies {
 
 /** @returns the bytes copied, or what a change of the source may have caused */
 async function copyFiles(round: Round, source: SourceManifest): Promise<{ bytes: number } | Error> {
-  const { home, target, region, homeRegion, sizes = COPY_SIZES } = round;
+  const { home, target, region, homeRegion, sizes = COPY_SIZES, protectionOf } = round;
+  const protection = protectionOf?.(source.manifest);
   let bytes = 0;
   for (const object of objectsOf(source)) {
     if ((await compareObject(target, object)) === 'same') continue;
     try {
-      await copyObject(target, home.bucket, object, homeRegion, sizes);
+      await copyObject(target, object, { sourceBucket: home.bucket, origin: homeRegion, sizes, protection });
     } catch (error) {
       if (isMissing(error)) return new SourceFileMissingError(home.bucket, object.key);
       if ((error as Error).name === 'PreconditionFailed') return error as Error;

@@ -9,7 +9,7 @@ export const METRICS = {
   requested: 'CopiesRequestedAgain',
   checked: 'CopiesChecked',
   damaged: 'CopiesFoundDamaged',
-  /** Of a whole round through all days, told at its end: copies that are due and not there, and the age of the oldest. */
+  /** Of a whole round through all days, told at its end: copies that are due and not there, and how long the oldest is due. */
   backlog: 'ReplicationBacklog',
   backlogAge: 'ReplicationBacklogAgeSeconds',
 } as const;

@@ -7,12 +7,13 @@ import { fleetTableName, regionSwitchName, slotItemId } from '../../core/fleet.t
 import {
   DEPLOYMENT_TAG,
   hostLogGroupName,
-  METRICS_NAMESPACE,
+  metricsNamespace,
   recordersClusterName,
   SLOT_TAG,
   slotResourceName,
   tlsSecretName,
 } from '../../core/names.ts';
+import { LEDGER_PREFIX } from '../../core/recording-ledger.ts';
 import { grantRecord } from './recordings-access.ts';
 
 /** The role of the recorder's task. */
@@ -27,7 +28,11 @@ export function recorderRole(scope: Construct, deployment: Deployment, slot: str
     new PolicyStatement({
       actions: ['dynamodb:PutItem'],
       resources: [`arn:${partition}:dynamodb:${region}:${account}:table/${fleetTableName(deployment)}`],
-      conditions: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [slotItemId(slot)] } },
+      conditions: {
+        'ForAllValues:StringLike': {
+          'dynamodb:LeadingKeys': [slotItemId(slot), `${LEDGER_PREFIX}${slot}#*`],
+        },
+      },
     }),
   );
   role.addToPolicy(
@@ -90,7 +95,7 @@ export function hostRole(scope: Construct, props: HostRoleProps): Role {
 
   // What it tells when something is wrong.
   allow(['cloudwatch:PutMetricData'], ['*'], {
-    StringEquals: { 'cloudwatch:namespace': METRICS_NAMESPACE },
+    StringEquals: { 'cloudwatch:namespace': metricsNamespace(deployment) },
   });
   const logs = hostLogGroupName(deployment, 'host');
   allow(

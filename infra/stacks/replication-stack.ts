@@ -11,13 +11,15 @@ import { copyTargets } from '../../core/copy-jobs.ts';
 import type { Deployment } from '../../core/deployment.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { recordingsBucketName } from '../../core/names.ts';
+import { replicationPartition } from '../../core/replication-report.ts';
+import { rulesOf } from '../../core/replication-rules.ts';
 import { SERVICE_NAME as REPLICATE } from '../../functions/replicate-recording/constants.ts';
 import {
   COPY_QUEUE,
-  COPY_TARGETS,
   INDEX_TABLE,
   MANIFEST_EVENTS,
   RECORDING_PLACES,
+  REPLICATION_RULES,
   type RecordingPlaces,
 } from '../../functions/shared/environment.ts';
 import { SERVICE_NAME as SWEEP, sweepPartition } from '../../functions/sweep-recordings/constants.ts';
@@ -54,11 +56,13 @@ export class ReplicationStack extends Stack {
       [INDEX_TABLE]: table.tableName,
       [COPY_QUEUE]: copyJobs.queueUrl,
       [RECORDING_PLACES]: JSON.stringify(this.places(deployment, regions)),
+      [REPLICATION_RULES]: JSON.stringify(rulesOf(deployment, this.region)),
     };
     // Only below the own region's prefix, also at the targets: what they recorded themselves is out of reach.
     const ownKeys = `${regionPrefix(this.region)}*`;
 
     const replicate = new NodeFunction(this, REPLICATE, {
+      deployment,
       name: REPLICATE,
       environment,
       timeout: COPY_TIMEOUT,
@@ -79,10 +83,10 @@ export class ReplicationStack extends Stack {
     );
 
     const sweep = new NodeFunction(this, SWEEP, {
+      deployment,
       name: SWEEP,
       environment: {
         ...environment,
-        [COPY_TARGETS]: JSON.stringify(targets),
         [MANIFEST_EVENTS]: manifestEvents.queueUrl,
       },
       timeout: SWEEP_EVERY,
@@ -107,7 +111,9 @@ export class ReplicationStack extends Stack {
         actions: ['dynamodb:GetItem', 'dynamodb:PutItem'],
         resources: [table.tableArn],
         conditions: {
-          'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [sweepPartition(this.region)] },
+          'ForAllValues:StringEquals': {
+            'dynamodb:LeadingKeys': [sweepPartition(this.region), replicationPartition(this.region)],
+          },
         },
       }),
       new PolicyStatement({ actions: ['sqs:GetQueueAttributes'], resources: [copyJobs.queueArn] }),

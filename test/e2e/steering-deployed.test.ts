@@ -1,7 +1,9 @@
 /** Steering as it is deployed: the stacks in the emulator, without recorders. What slots would report is written by the test. */
+import { CloudFormationClient, ListStackResourcesCommand } from '@aws-sdk/client-cloudformation';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
-import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { Deployment } from '../../core/deployment.ts';
 import {
   FLEET_KEY,
@@ -10,9 +12,15 @@ import {
   regionSwitchName,
   slotItemId,
 } from '../../core/fleet.ts';
+import { functionName, indexHomeRegion } from '../../core/names.ts';
+import { hourOf, ledgerItemId } from '../../core/recording-ledger.ts';
 import { planSlots } from '../../core/slot-plan.ts';
+import { ASSURED_PREFIX } from '../../functions/assure-recordings/constants.ts';
+import { RegionMetrics } from '../../infra/monitoring/metrics.ts';
+import { alarmsOf } from '../../infra/stacks/monitoring-stack.ts';
 import { type DeployTarget, deployStacks } from '../../local/cloud/deploy.ts';
 import { publishZone } from '../../local/cloud/dns-records.ts';
+import { RecordingLedger } from '../../recorder-image/src/health/recording-ledger.ts';
 import { srvWeights, wanted } from '../functions/steer-traffic/stage.ts';
 import type { TestEmulator } from '../helpers/emulator.ts';
 import { CLOUD_START_TIMEOUT_MS } from './cloud.ts';
@@ -91,4 +99,46 @@ describe('the deployed steering', () => {
     },
     DEPLOY_TIMEOUT_MS,
   );
+});
+
+describe('the deployed monitoring', () => {
+  it('has its alarms and dashboards in every region', async () => {
+    for (const { name: region } of deployment.regions) {
+      const { endpoint, credentials } = emulator;
+      const cloudFormation = new CloudFormationClient({ endpoint, credentials, region });
+      const StackName = `${deployment.name}-monitoring`;
+      const { StackResourceSummaries = [] } = await cloudFormation.send(
+        new ListStackResourcesCommand({ StackName }),
+      );
+      cloudFormation.destroy();
+      const count = (type: string) =>
+        StackResourceSummaries.filter(({ ResourceType }) => ResourceType === type).length;
+      expect(count('AWS::CloudWatch::Alarm')).toBe(alarmsOf(new RegionMetrics(deployment, region)).length);
+      expect(count('AWS::CloudWatch::Dashboard')).toBe(region === indexHomeRegion(deployment) ? 2 : 1);
+    }
+  });
+
+  it('assures recordings: what a slot wrote into its ledger is looked for in the index', async () => {
+    const [{ name: region, slots }] = deployment.regions as [Deployment['regions'][number]];
+    const slot = slots[0]?.name as string;
+    const ledger = new RecordingLedger({ slot });
+    const startedAt = new Date().toISOString();
+    ledger.begun('running', startedAt);
+    ledger.begun('gone', startedAt);
+    ledger.released('gone');
+    const table = emulator.documents(region);
+    const TableName = fleetTableName(deployment);
+    for (const entry of ledger.entries())
+      await table.send(new PutCommand({ TableName, Item: { [FLEET_KEY]: ledgerItemId(entry), ...entry } }));
+    const { endpoint, credentials } = emulator;
+    const lambda = new LambdaClient({ endpoint, credentials, region });
+    const { FunctionError } = await lambda.send(
+      new InvokeCommand({ FunctionName: functionName(deployment, 'assure-recordings') }),
+    );
+    lambda.destroy();
+    expect(FunctionError).toBeUndefined();
+    const Key = { [FLEET_KEY]: `${ASSURED_PREFIX}${slot}#${hourOf(Date.parse(startedAt))}` };
+    const { Item } = await table.send(new GetCommand({ TableName, Key, ConsistentRead: true }));
+    expect(Item).toMatchObject({ seen: 0, settled: [{ count: 1 }] });
+  });
 });

@@ -28,6 +28,8 @@ export const STACKS = [
   'dns',
   'network',
   'recorders',
+  'assurance',
+  'monitoring',
 ] as const;
 export type StackName = (typeof STACKS)[number];
 

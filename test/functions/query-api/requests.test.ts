@@ -1,17 +1,18 @@
 import { encodeCursor, InvalidCursorError } from '../../../functions/query-api/cursor.ts';
-import {
-  InvalidQueryError,
-  parametersOf,
-  readRecordingsRequest,
-} from '../../../functions/query-api/requests.ts';
+import { readParameters } from '../../../functions/query-api/parameters.ts';
+import { ProblemError } from '../../../functions/query-api/problems.ts';
+import { parametersOf, recordingsRequest, searchParameters } from '../../../functions/query-api/requests.ts';
 
 const now = new Date('2026-11-23T12:00:00.000Z');
-const read = (query: string | Record<string, string>) =>
-  readRecordingsRequest(new URLSearchParams(query), now);
+const read = (query: string | Record<string, string>) => {
+  const search = new URLSearchParams(query);
+  const raw = Object.fromEntries([...search.keys()].map((name) => [name, search.getAll(name)]));
+  return recordingsRequest(readParameters(searchParameters, raw), now);
+};
 const range = { from: new Date('2026-11-22T00:00:00.000Z'), to: new Date('2026-11-23T00:00:00.000Z') };
 const after = '2026-11-22T08:00:00.000Z#01KAR7V0000000000000000000';
 
-describe('readRecordingsRequest', () => {
+describe('recordingsRequest', () => {
   it('asks for the last 24 hours, 50 at a time, without parameters', () => {
     expect(read('')).toEqual({
       query: { from: new Date('2026-11-22T12:00:00.000Z'), to: now },
@@ -54,7 +55,7 @@ describe('readRecordingsRequest', () => {
     ['cursor=', 'cursor=: leave it out for the first page'],
     [
       'who=x&page=2',
-      'who, page: no such parameter; there are from, to, tenant, number, user, group, slot, status, direction, minDurationMs, limit, cursor',
+      'who, page: no such parameter; there are from, to, tenant, number, user, group, slot, status, direction, minDurationMs, text, limit, cursor',
     ],
     ['number=alice', 'number=alice: write a telephone number, such as +12145550101'],
     ['number=', 'number=: write 1 to 256 characters'],
@@ -64,6 +65,7 @@ describe('readRecordingsRequest', () => {
     ['direction=up', 'direction=up: write one of outgoing, incoming, unknown'],
     ['minDurationMs=1.5', 'minDurationMs=1.5: write a whole number from 0 to 2147483648'],
     ['minDurationMs=9999999999', 'minDurationMs=9999999999: write a whole number'],
+    ['text=%2B-', 'text=+-: write letters or digits'],
     ['slot=a&slot=b&status=partial', 'slot: write a parameter only once'],
     [
       'from=2026-11-23T13:00:00Z',
@@ -71,7 +73,7 @@ describe('readRecordingsRequest', () => {
     ],
     ['from=2026-11-23T12:00:00Z', 'must be before to'],
   ])('refuses %s', (query, message) => {
-    expect(() => read(query)).toThrow(InvalidQueryError);
+    expect(() => read(query)).toThrow(ProblemError);
     expect(() => read(query)).toThrow(message);
   });
 
@@ -89,6 +91,7 @@ describe('readRecordingsRequest', () => {
       status: 'partial',
       direction: 'incoming',
       minDurationMs: '1500',
+      text: 'José  SMI',
     };
     expect(read(asked).query).toMatchObject({
       ...asked,
@@ -96,6 +99,7 @@ describe('readRecordingsRequest', () => {
       user: 'alice@example.com',
       group: 'sales',
       minDurationMs: 1500,
+      text: 'jose smi',
     });
   });
 
@@ -105,7 +109,7 @@ describe('readRecordingsRequest', () => {
 });
 
 describe('a cursor', () => {
-  const asked = { number: '+12145550101', status: 'partial', minDurationMs: '1000' };
+  const asked = { number: '+12145550101', status: 'partial', minDurationMs: '1000', text: 'Zoë A' };
   const times = { from: range.from.toISOString(), to: range.to.toISOString() };
   const { query } = read({ ...times, ...asked });
   const cursorOf = (parameters: Record<string, string>, place = after) =>

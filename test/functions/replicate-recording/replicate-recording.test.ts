@@ -14,7 +14,13 @@ import {
 } from '@aws-sdk/client-s3';
 import { type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { copyKey, recordingCopySchema, replicaCopyItem } from '../../../core/index-items.ts';
-import { InvalidManifestError } from '../../../core/manifest.ts';
+import { InvalidManifestError, type Manifest } from '../../../core/manifest.ts';
+import {
+  COPY_SIZES,
+  type CopyOptions,
+  type CopySizes,
+  copyObject,
+} from '../../../functions/replicate-recording/copy-object.ts';
 import {
   CopyMismatchError,
   ForeignCopyJobError,
@@ -29,6 +35,7 @@ import {
   startTestEmulator,
   type TestEmulator,
 } from '../../helpers/emulator.ts';
+import { NIGHTLY, ruleTo } from '../../helpers/replication-rules.ts';
 import {
   bytesOf,
   manifestOf,
@@ -71,6 +78,7 @@ beforeAll(async () => {
       },
       [TARGET]: { bucket: bucketIn(TARGET), kmsKeyId: KEY_ARN },
     },
+    rules: [ruleTo(TARGET)],
     now: () => NOW,
   };
 }, EMULATOR_START_TIMEOUT_MS);
@@ -250,6 +258,95 @@ describe('a copy', () => {
     const recording = await store({}, { files: [], audio: undefined, status: 'partial' });
     expect(await replicate(recording.key)).toMatchObject({ outcome: 'copied' });
     expect(await keysAtTarget(recording)).toEqual([recording.key]);
+  });
+});
+
+describe('the rules of a target', () => {
+  const rules = [ruleTo(TARGET, NIGHTLY)];
+  const at = (time: string) => ({ rules, now: () => new Date(`2026-11-${time}Z`) });
+
+  it('leave a job for which the window has closed to the sweep', async () => {
+    const recording = await store();
+    expect(await replicate(recording.key, at('24T06:00:00'))).toEqual({
+      outcome: 'outsideWindow',
+      copiedBytes: 0,
+    });
+    expect(await keysAtTarget(recording)).toEqual([]);
+    expect(await copyOf(recording.manifest.recordingId)).toBeUndefined();
+  });
+
+  it('let it be copied within the window, and count its lag from the opening', async () => {
+    const { key } = await store(); // ended at 10:01
+    expect(await replicate(key, at('23T22:00:30'))).toMatchObject({ outcome: 'copied', lagMs: 30_000 });
+  });
+
+  it('let what is begun within the window be completed', async () => {
+    const { key } = await store();
+    const times = ['24T05:59:59', '24T06:00:01'].map((time) => new Date(`2026-11-${time}Z`));
+    const now = () => (times.length > 1 ? times.shift() : times[0]) as Date;
+    expect(await replicate(key, { rules, now })).toMatchObject({ outcome: 'copied' });
+  });
+
+  it('leave out what their filters leave out by now', async () => {
+    const recording = await store();
+    const filters = (tenant: string) => ({ rules: [ruleTo(TARGET, { filters: { tenants: [tenant] } })] });
+    expect(await replicate(recording.key, filters('other'))).toEqual({ outcome: 'unwanted', copiedBytes: 0 });
+    expect(await keysAtTarget(recording)).toEqual([]);
+    expect(await replicate(recording.key, filters('acme'))).toMatchObject({ outcome: 'copied' });
+  });
+
+  it('have no lag for a backfill, and no job for a target without a rule', async () => {
+    const { key } = await store();
+    const job = { key, target: TARGET, backfill: true } as const;
+    expect(await replicateRecording(dependencies, job)).not.toHaveProperty('lagMs');
+    await expect(replicate(key, { rules: [] })).rejects.toThrow(ForeignCopyJobError);
+  });
+});
+
+describe('what an object is at the target', () => {
+  /** Copies with these options, and gives what the request that makes the object says of lock and tags. */
+  const copyWith = async (sizes: CopySizes, options: Partial<CopyOptions>) => {
+    const client = emulator.s3(TARGET);
+    const sent: Record<string, string>[] = [];
+    client.middlewareStack.add(
+      (next) => (args) => {
+        sent.push((args.request as { headers: Record<string, string> }).headers);
+        return next(args);
+      },
+      { step: 'finalizeRequest' },
+    );
+    const { keys, manifest } = await store({ audio: bytesOf(11 * MIB) });
+    const [file] = manifest.files as [Manifest['files'][0]];
+    const key = keys[0] as string;
+    const place = { bucket: 'locked', kmsKeyId: KEY_ARN };
+    const given = { sourceBucket: bucketIn(HOME), origin: HOME, sizes, ...options };
+    await copyObject({ s3: client, place }, { ...file, key }, given);
+    const said = Object.entries(sent[0] ?? {}).filter(([name]) =>
+      /^x-amz-(object-lock-|tagging$)/.test(name),
+    );
+    return Object.fromEntries(said);
+  };
+  beforeAll(async () => {
+    await target.send(new CreateBucketCommand({ Bucket: 'locked', ObjectLockEnabledForBucket: true }));
+  });
+
+  // The emulator forgets them for copies: what is sent is what can be seen.
+  it.each([
+    ['whole', COPY_SIZES],
+    ['by parts', { singleCopyBytes: 6 * MIB, partBytes: 5 * MIB }],
+  ])('is said explicitly: retention, hold and tags, of one copied %s', async (_, sizes) => {
+    const retainUntil = new Date('2030-01-02T03:04:05.000Z');
+    const protection = { mode: 'GOVERNANCE', retainUntil, legalHold: true } as const;
+    expect(await copyWith(sizes, { tags: { tenant: 'a&b' }, protection })).toEqual({
+      'x-amz-object-lock-mode': 'GOVERNANCE',
+      'x-amz-object-lock-retain-until-date': expect.stringMatching(/^2030-01-02T03:04:05/),
+      'x-amz-object-lock-legal-hold': 'ON',
+      'x-amz-tagging': 'tenant=a%26b',
+    });
+  });
+
+  it('is neither locked nor tagged where nothing is said', async () => {
+    expect(await copyWith(COPY_SIZES, {})).toEqual({});
   });
 });
 

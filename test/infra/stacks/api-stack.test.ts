@@ -1,4 +1,5 @@
-import { ROUTES } from '../../../functions/query-api/constants.ts';
+import { operationList } from '../../../functions/query-api/operations.ts';
+import { problemSchema } from '../../../functions/query-api/problems.ts';
 import { type Resource, resourcesOf, type Synthesized, synthesizeExample, theResource } from '../synth.ts';
 
 let synthesized: Synthesized;
@@ -29,24 +30,49 @@ describe.each(['us-east-1', 'us-west-2'])('the query API of %s', (region) => {
     expect(stage.DependsOn).toContain(theResource(api(region), 'AWS::ApiGateway::Account')[0]);
   });
 
-  it('has every route of the router, for those who sign by IAM', () => {
+  it('has every operation, and leads all else to the function as well, for those who sign by IAM', () => {
     const resources = resourcesOf(api(region), 'AWS::ApiGateway::Resource');
     const pathOf = (id: string): string => {
       const { ParentId, PathPart } = (resources[id] as Resource).Properties;
       return `${ParentId.Ref ? pathOf(ParentId.Ref) : ''}/${PathPart}`;
     };
     const [functionId] = theResource(api(region), 'AWS::Lambda::Function');
-    const methods = Object.values(resourcesOf(api(region), 'AWS::ApiGateway::Method'));
-    expect(methods.map(({ Properties }) => pathOf(Properties.ResourceId.Ref)).sort()).toEqual(
-      [...ROUTES].sort(),
+    const methods = Object.values(resourcesOf(api(region), 'AWS::ApiGateway::Method')).map(
+      ({ Properties }) => ({
+        properties: Properties,
+        name: `${Properties.HttpMethod} ${Properties.ResourceId.Ref ? pathOf(Properties.ResourceId.Ref) : '/'}`,
+      }),
     );
-    for (const { Properties } of methods) {
-      expect(Properties).toMatchObject({
-        HttpMethod: 'GET',
-        AuthorizationType: 'AWS_IAM',
+    const operations = operationList();
+    expect(methods.map(({ name }) => name).sort()).toEqual(
+      ['ANY /', 'ANY /{proxy+}', ...operations.map(({ method, path }) => `${method} ${path}`)].sort(),
+    );
+    const isPublic = operations
+      .filter(({ access }) => access === 'public')
+      .map(({ method, path }) => `${method} ${path}`);
+    for (const { name, properties } of methods) {
+      expect(properties).toMatchObject({
+        AuthorizationType: isPublic.includes(name) ? 'NONE' : 'AWS_IAM',
         Integration: { Type: 'AWS_PROXY', IntegrationHttpMethod: 'POST' },
       });
-      expect(JSON.stringify(Properties.Integration.Uri)).toContain(functionId);
+      expect(JSON.stringify(properties.Integration.Uri)).toContain(functionId);
+    }
+    const allowed = Object.values(resourcesOf(api(region), 'AWS::Lambda::Permission'));
+    expect(allowed).toHaveLength(1);
+  });
+
+  it('answers with problem documents where API Gateway itself answers', () => {
+    const responses = Object.values(resourcesOf(api(region), 'AWS::ApiGateway::GatewayResponse'));
+    expect(responses.map(({ Properties }) => Properties.ResponseType)).toEqual(
+      expect.arrayContaining(['MISSING_AUTHENTICATION_TOKEN', 'ACCESS_DENIED', 'DEFAULT_4XX', 'DEFAULT_5XX']),
+    );
+    for (const { Properties } of responses) {
+      expect(Properties.ResponseParameters).toMatchObject({
+        'gatewayresponse.header.Content-Type': "'application/problem+json'",
+      });
+      const body = JSON.parse(Properties.ResponseTemplates['application/json']);
+      expect(problemSchema.partial({ status: true }).parse(body)).toEqual(body);
+      expect(body.status).toEqual(Properties.StatusCode && Number(Properties.StatusCode));
     }
   });
 

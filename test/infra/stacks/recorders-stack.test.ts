@@ -160,6 +160,7 @@ describe('the containers', () => {
         SIPREC_BUCKET: 'siprec-recordings-111122223333-us-east-1',
         SIPREC_FLEET_TABLE: 'siprec-fleet',
         SIPREC_REGION_SWITCH: '/siprec/region',
+        SIPREC_METRICS_NAMESPACE: 'SiprecHa/siprec',
         SIPREC_INSTANCE_METADATA: 'http://169.254.169.254',
         SIPREC_SPOOL: '/spool',
       });
@@ -258,7 +259,7 @@ describe('the rights of recorders', () => {
       ({ Action }) => Action === 'dynamodb:PutItem',
     );
     expect(report?.Condition).toEqual({
-      'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['slot#use1-1'] },
+      'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['slot#use1-1', 'LEDGER#use1-1#*'] },
     });
     const host = all('AWS::IAM::Policy').filter(([id]) => id.startsWith('slotuse11hostrole'));
     const text = JSON.stringify(host);

@@ -2,9 +2,9 @@ import { copyTargets } from '../../../core/copy-jobs.ts';
 
 import {
   COPY_QUEUE,
-  COPY_TARGETS,
   MANIFEST_EVENTS,
   RECORDING_PLACES,
+  REPLICATION_RULES,
 } from '../../../functions/shared/environment.ts';
 import { resourcesOf, type Synthesized, synthesizeExample, theResource } from '../synth.ts';
 
@@ -86,7 +86,9 @@ describe.each(REGIONS)('replication from %s to %s', (region, target) => {
   it('is asked for by index-recording, which may send jobs and nothing else', () => {
     const [, indexRecording] = theResource(template(region, 'index'), 'AWS::Lambda::Function');
     const { Variables } = indexRecording.Properties.Environment;
-    expect(JSON.parse(Variables[COPY_TARGETS])).toEqual([target]);
+    expect(JSON.parse(Variables[REPLICATION_RULES])).toEqual([
+      { to: target, mode: 'onCompletion', priority: 50 },
+    ]);
     expect(Variables).toHaveProperty(COPY_QUEUE);
   });
 
@@ -107,7 +109,7 @@ describe.each(REGIONS)('the sweep of what is copied from %s to %s', (region, tar
   it('runs every five minutes, one at a time, and is not tried again', () => {
     const [functionId, { Properties }] = sweep();
     expect(Properties).toMatchObject({ Timeout: 300, ReservedConcurrentExecutions: 1 });
-    expect(JSON.parse(Properties.Environment.Variables[COPY_TARGETS])).toEqual([target]);
+    expect(JSON.parse(Properties.Environment.Variables[REPLICATION_RULES])).toMatchObject([{ to: target }]);
     expect(Properties.Environment.Variables).toHaveProperty(MANIFEST_EVENTS);
     const [, rule] = theResource(template(region), 'AWS::Events::Rule');
     expect(rule.Properties).toMatchObject({
@@ -134,7 +136,7 @@ describe.each(REGIONS)('the sweep of what is copied from %s to %s', (region, tar
       'sqs:SendMessage',
     ]);
     expect(statements[5]?.Condition).toEqual({
-      'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [`SWEEP#${region}`] },
+      'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [`SWEEP#${region}`, `REPLICATION#${region}`] },
     });
   });
 });

@@ -136,7 +136,7 @@ describe('the stages of the example', () => {
             );
             if (isNarrowed) expect({ Action, Condition }).toEqual({ Action, Condition: expect.anything() });
           }
-    expect(statements).toBe(168);
+    expect(statements).toBe(180);
   });
 
   it('take no managed policies but those of logs', () => {
