@@ -8,6 +8,20 @@ export const recordingsBucketName = ({ name, account }: Deployment, region: stri
 /** The same in every region: a global table has one name. */
 export const indexTableName = ({ name }: Deployment): string => `${name}-index`;
 
+/** The function of `functions/<folder>/`, of the region that it is in. */
+export const functionName = ({ name }: Deployment, folder: string): string => `${name}-${folder}`;
+
+/** Queues before functions, each with one for what its function could not do in so many tries. */
+export const QUEUES = ['manifest-events', 'copy-jobs'] as const;
+export type QueueId = (typeof QUEUES)[number];
+export const queueName = ({ name }: Deployment, queue: QueueId): string => `${name}-${queue}`;
+export const deadLetterQueueName = (deployment: Deployment, queue: QueueId): string =>
+  `${queueName(deployment, queue)}-dead`;
+
+/** The query API of a region. */
+export const apiName = ({ name }: Deployment): string => `${name}-query`;
+export const API_STAGE = 'v1';
+
 /** The region that creates the global index table; the others are its replicas. */
 export const indexHomeRegion = ({ regions }: Deployment): string => (regions[0] as { name: string }).name;
 
@@ -21,5 +35,9 @@ export const expireRoleName = ({ name }: Deployment, region: string): string =>
 /** Tag with the slot's name on what belongs to a slot: its instance finds its own address and volume by it. */
 export const SLOT_TAG = 'siprec-ha:slot';
 
-/** Namespace of all metrics. */
+/** Namespace of metrics of whom nobody has told its deployment. */
 export const METRICS_NAMESPACE = 'SiprecHa';
+
+/** Each deployment has its own: several may share an account and a region, and their metrics must not add up. */
+export const metricsNamespace = ({ name }: Pick<Deployment, 'name'>): string =>
+  `${METRICS_NAMESPACE}/${name}`;

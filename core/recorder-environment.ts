@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { sourceSchema } from './deployment.ts';
+import { METRICS_NAMESPACE } from './names.ts';
 import { retentionSchema } from './retention.ts';
 
 const wholeNumber = (min: number, max: number) => {
@@ -55,6 +56,8 @@ const variables = z.object({
     .pipe(retentionSchema.optional()),
   /** The region's fleet table, for load reports; without it none are written. */
   SIPREC_FLEET_TABLE: optionalText,
+  /** Of the metrics that the log carries to CloudWatch: the deployment's. */
+  SIPREC_METRICS_NAMESPACE: text.default(METRICS_NAMESPACE),
   /** Name of the SSM parameter that closes the region (`closed`) and opens it (`open`); without it the region is open. */
   SIPREC_REGION_SWITCH: optionalText,
   /** Directory of journals and finished files that are not yet safe in S3. */

@@ -12,6 +12,9 @@ export const REPLICATION_PAIRS = 'SIPREC_REPLICATION_PAIRS';
 /** JSON, by region: bucket and KMS key of this region's recordings and of the targets' (`RecordingPlaces`). */
 export const RECORDING_PLACES = 'SIPREC_RECORDING_PLACES';
 
+/** Namespace of the function's metrics: the deployment's. Powertools' own variable. */
+export const METRICS_NAMESPACE_VARIABLE = 'POWERTOOLS_METRICS_NAMESPACE';
+
 /** Address of the region's queue of manifest events. */
 export const MANIFEST_EVENTS = 'SIPREC_MANIFEST_EVENTS';
 

@@ -19,7 +19,7 @@ import { fleetTableName } from '../../core/fleet.ts';
 import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
 import { ISSUER_KEYS_PREFIX, recordingPartition } from '../../core/index-items.ts';
 import { regionPrefix } from '../../core/keys.ts';
-import { recordingsBucketName } from '../../core/names.ts';
+import { API_STAGE, apiName, recordingsBucketName } from '../../core/names.ts';
 import type { Retention } from '../../core/retention.ts';
 import {
   API_AUTH,
@@ -49,6 +49,7 @@ export class ApiStack extends Stack {
     super(scope, id, props);
 
     const queryApi = new NodeFunction(this, SERVICE_NAME, {
+      deployment,
       name: SERVICE_NAME,
       environment: {
         [INDEX_TABLE]: table.tableName,
@@ -100,7 +101,7 @@ export class ApiStack extends Stack {
 
     const api = new RestApi(this, 'api', {
       cloudWatchRole: true, // API Gateway writes no access log until the account has such a role
-      restApiName: `${deployment.name}-query`,
+      restApiName: apiName(deployment),
       description: `Recordings of ${deployment.name}`,
       endpointTypes: [EndpointType.REGIONAL],
       // Tokens are checked by the function itself: see docs/api.md.
@@ -108,7 +109,7 @@ export class ApiStack extends Stack {
         authorizationType: deployment.api.auth === 'iam' ? AuthorizationType.IAM : AuthorizationType.NONE,
       },
       deployOptions: {
-        stageName: 'v1',
+        stageName: API_STAGE,
         tracingEnabled: true,
         accessLogDestination: new LogGroupLogDestination(
           new LogGroup(this, 'access-log', {

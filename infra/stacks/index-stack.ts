@@ -38,6 +38,7 @@ export class IndexStack extends Stack {
     this.table = this.indexTable(deployment);
 
     const indexRecording = new NodeFunction(this, SERVICE_NAME, {
+      deployment,
       name: SERVICE_NAME,
       environment: {
         [INDEX_TABLE]: this.table.tableName,

@@ -70,6 +70,7 @@ export class ReplicationStack extends Stack {
 
     const isLocked = deployment.retention.objectLock !== undefined;
     const replicate = new NodeFunction(this, REPLICATE, {
+      deployment,
       name: REPLICATE,
       environment: {
         ...environment,
@@ -107,6 +108,7 @@ export class ReplicationStack extends Stack {
     );
 
     const sweep = new NodeFunction(this, SWEEP, {
+      deployment,
       name: SWEEP,
       environment: {
         ...environment,

@@ -43,6 +43,7 @@ export class RetentionStack extends Stack {
       managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('service-role/AWSLambdaBasicExecutionRole')],
     });
     const expire = new NodeFunction(this, SERVICE_NAME, {
+      deployment,
       name: SERVICE_NAME,
       environment: {
         [INDEX_TABLE]: table.tableName,

@@ -15,7 +15,13 @@ import { copyTargets } from '../../core/copy-jobs.ts';
 import type { Deployment } from '../../core/deployment.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { MANIFEST_FILE } from '../../core/manifest.ts';
-import { expireRoleName, recordingsBucketName } from '../../core/names.ts';
+import {
+  deadLetterQueueName,
+  expireRoleName,
+  type QueueId,
+  queueName,
+  recordingsBucketName,
+} from '../../core/names.ts';
 import { recordingsKeyAlias } from '../constructs/recordings-access.ts';
 
 export interface StorageStackProps extends StackProps {
@@ -70,10 +76,10 @@ export class StorageStack extends Stack {
 
     this.letDelete(deployment);
 
-    this.manifestEvents = this.workQueue('manifest-events', INDEX_TIMEOUT, 5);
+    this.manifestEvents = this.workQueue(deployment, 'manifest-events', INDEX_TIMEOUT, 5);
     // The waits between eight tries add up to half an hour (functions/replicate-recording/retry-later.ts).
     if (copyTargets(deployment, this.region).length > 0)
-      this.copyJobs = this.workQueue('copy-jobs', COPY_TIMEOUT, 8);
+      this.copyJobs = this.workQueue(deployment, 'copy-jobs', COPY_TIMEOUT, 8);
     this.notifyOfManifests(bucketName);
     new CfnOutput(this, 'BucketName', { value: bucketName });
   }
@@ -95,8 +101,14 @@ export class StorageStack extends Stack {
   }
 
   /** A queue before a function, with one for what the function could not do in so many tries. */
-  private workQueue(id: string, functionTimeout: Duration, maxReceiveCount: number): Queue {
+  private workQueue(
+    deployment: Deployment,
+    id: QueueId,
+    functionTimeout: Duration,
+    maxReceiveCount: number,
+  ): Queue {
     return new Queue(this, id, {
+      queueName: queueName(deployment, id),
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
@@ -104,6 +116,7 @@ export class StorageStack extends Stack {
       deadLetterQueue: {
         maxReceiveCount,
         queue: new Queue(this, `${id}-dead`, {
+          queueName: deadLetterQueueName(deployment, id),
           encryption: QueueEncryption.SQS_MANAGED,
           enforceSSL: true,
           retentionPeriod: Duration.days(14),

@@ -3,8 +3,10 @@ import { Stage } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import type { Deployment, DeploymentRegion } from '../../core/deployment.ts';
 import { ApiStack } from '../stacks/api-stack.ts';
+import { AssuranceStack } from '../stacks/assurance-stack.ts';
 import { DnsStack } from '../stacks/dns-stack.ts';
 import { IndexStack } from '../stacks/index-stack.ts';
+import { MonitoringStack } from '../stacks/monitoring-stack.ts';
 import { ReplicationStack } from '../stacks/replication-stack.ts';
 import { RetentionStack } from '../stacks/retention-stack.ts';
 import { SteeringStack } from '../stacks/steering-stack.ts';
@@ -33,5 +35,7 @@ export class RegionStage extends Stage {
     new ApiStack(this, 'api', { ...props('api'), table: index.table });
     new SteeringStack(this, 'steering', props('steering'));
     new DnsStack(this, 'dns', props('dns'));
+    new AssuranceStack(this, 'assurance', props('assurance'));
+    new MonitoringStack(this, 'monitoring', props('monitoring'));
   }
 }

@@ -42,6 +42,7 @@ describe('readRecorderEnvironment', () => {
       SIPREC_RTP_PORT_MAX: 59_999,
       SIPREC_PORT_COOLDOWN_SECONDS: 30,
       SIPREC_MEDIA_WORKERS: 1,
+      SIPREC_METRICS_NAMESPACE: 'SiprecHa',
       SIPREC_MEDIA_RECEIVER: 'auto',
       SIPREC_MAX_STALL_MS: 400,
       SIPREC_MAX_LOOP_DELAY_MS: 500,

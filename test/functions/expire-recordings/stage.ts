@@ -101,8 +101,10 @@ export async function setUpStage(
       roundMs: 3_600_000,
     },
   };
-  const index = (recording: StoredRecording, region = HOME) =>
-    indexManifest({ s3: s3(region), ...indexFor(region) }, { bucket: bucketIn(region), key: recording.key });
+  const index = async (recording: StoredRecording, region = HOME) => {
+    const object = { bucket: bucketIn(region), key: recording.key };
+    return (await indexManifest({ s3: s3(region), ...indexFor(region) }, object)).outcome;
+  };
   const place = (region: string) => ({ bucket: bucketIn(region), kmsKeyId: 'key' });
   const replicate = async ({ key }: StoredRecording) => {
     const places = Object.fromEntries(REGIONS.map((region) => [region, place(region)]));
