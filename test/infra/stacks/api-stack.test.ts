@@ -104,6 +104,16 @@ describe.each(['us-east-1', 'us-west-2'])('the query API of %s', (region) => {
         Resource: tableArn,
       },
       {
+        Action: 'dynamodb:GetItem',
+        Effect: 'Allow',
+        Resource: `arn:aws:dynamodb:${region}:111122223333:table/siprec-fleet`,
+      },
+      {
+        Action: 's3:ListBucket',
+        Effect: 'Allow',
+        Resource: `arn:aws:s3:::siprec-recordings-111122223333-${region}`,
+      },
+      {
         Action: 's3:GetObject',
         Effect: 'Allow',
         Resource: regions.map((name) => `arn:aws:s3:::siprec-recordings-111122223333-${name}/rec/*/*`),

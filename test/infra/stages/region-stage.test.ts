@@ -96,7 +96,7 @@ describe('the stages of the example', () => {
             const narrowed = ['kms:Decrypt', 'kms:GenerateDataKey', 'route53:ChangeResourceRecordSets'];
             if ([Action].flat().some((action) => narrowed.includes(action))) expect(Condition).toBeDefined();
           }
-    expect(statements).toBe(92);
+    expect(statements).toBe(100);
   });
 
   it('take no managed policies but those of logs', () => {
