@@ -30,12 +30,12 @@ const VARIABLES: Record<string, Record<string, string>> = {
   },
   'query-api': {
     [INDEX_TABLE]: 'index',
+    [RECORDING_BUCKETS]: '{"us-east-1":"recordings"}',
+    [RETENTION]: '{"days":30}',
     [FLEET_TABLE]: 'fleet',
     [RECORDINGS_BUCKET]: 'recordings',
     [SLOTS_BY_ZONE]: '{"us-east-1a":["use1-1"]}',
     [API_AUTH]: '{"auth":"iam"}',
-    [RECORDING_BUCKETS]: '{"us-east-1":"recordings"}',
-    [RETENTION]: '{"days":30}',
   },
   'expire-recordings': {
     [INDEX_TABLE]: 'index',
