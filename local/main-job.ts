@@ -1,5 +1,5 @@
 /** The main job of `npm start`: places calls, finds their recordings again, and checks them. */
-import { copyTargets } from '../core/copy-jobs.ts';
+import { unconditionalTargets } from '../core/replication-rules.ts';
 import { serviceDomain } from '../core/slot-plan.ts';
 import { placeCalls } from './broadworks/simulator.ts';
 import type { LocalCloud } from './cloud/local-cloud.ts';
@@ -45,7 +45,7 @@ export async function runMainJob(
     since,
     streams,
     signal,
-    targetsOf: (homeRegion) => copyTargets(deployment, homeRegion),
+    targetsOf: (homeRegion) => unconditionalTargets(deployment, homeRegion),
   });
   found();
 

@@ -43,7 +43,7 @@ export interface VerifyOptions {
   signal: AbortSignal;
   /** Looks also for the recordings of calls that went wrong once a recorder had taken them. */
   awaitsAll?: boolean;
-  /** Regions that must get a copy of what a region records, as `copyTargets` has them; copies are not looked at when absent. */
+  /** Regions that must get a copy of all that a region records, at once; copies are not looked at when absent. */
   targetsOf?: (homeRegion: string) => string[];
 }
 

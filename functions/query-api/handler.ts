@@ -3,11 +3,14 @@ import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
 import { z } from 'zod';
 import { apiSchema } from '../../core/api-auth.ts';
 import { replicationPairSchema } from '../../core/replication-report.ts';
+import { retentionSchema } from '../../core/retention.ts';
 import { documentClient, s3Client } from '../shared/aws-clients.ts';
 import {
   FLEET_TABLE,
   INDEX_TABLE,
+  RECORDING_BUCKETS,
   REPLICATION_PAIRS,
+  RETENTION,
   requireEnvironment,
   requireJson,
 } from '../shared/environment.ts';
@@ -29,6 +32,8 @@ const api = createApi({
     index,
     s3For: s3Client,
     region,
+    regions: Object.keys(requireJson(RECORDING_BUCKETS, z.record(z.string(), z.string()))),
+    retention: requireJson(RETENTION, retentionSchema),
     bucket: requireEnvironment(RECORDINGS_BUCKET),
     fleet: {
       table,

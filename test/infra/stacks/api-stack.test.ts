@@ -92,7 +92,7 @@ describe.each(['us-east-1', 'us-west-2'])('the query API of %s', (region) => {
     }
   });
 
-  it('may read index and fleet of its region and the recordings of all, and write nothing', () => {
+  it('may read index and fleet of its region and the recordings of all, and write only holds, requests and the audit', () => {
     const [, policy] = theResource(api(region), 'AWS::IAM::Policy');
     const tableArn =
       region === 'us-east-1'
@@ -110,6 +110,14 @@ describe.each(['us-east-1', 'us-west-2'])('the query API of %s', (region) => {
         Action: ['dynamodb:GetItem', 'dynamodb:Query'],
         Effect: 'Allow',
         Resource: [tableArn, ...indexArns],
+      },
+      {
+        Action: ['dynamodb:ConditionCheckItem', 'dynamodb:PutItem'],
+        Condition: {
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['REC#*', 'CALL#*', 'DUE#*', 'AUDIT#*'] },
+        },
+        Effect: 'Allow',
+        Resource: tableArn,
       },
       {
         Action: 'dynamodb:GetItem',
