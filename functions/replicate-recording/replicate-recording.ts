@@ -157,27 +157,57 @@ interface Round extends ReplicateDependencies {
   region: string;
 }
 
-/** @returns the bytes copied, or what a change of the source may have caused */
+/**
+ * Where the target has no manifest, it has never had the whole recording: all is copied without looking, but for what is
+ * large. Otherwise what is there and is right is left alone.
+ * @returns the bytes copied, or what a change of the source may have caused
+ */
 async function copyFiles(round: Round, source: SourceManifest): Promise<{ bytes: number } | Error> {
-  const { home, target, region, homeRegion, sizes = COPY_SIZES, protectionOf } = round;
-  const protection = await protectionOf?.(source.manifest);
-  let bytes = 0;
-  for (const object of objectsOf(source)) {
-    if ((await compareObject(target, object)) === 'same') continue;
-    try {
-      await copyObject(target, object, { sourceBucket: home.bucket, origin: homeRegion, sizes, protection });
-    } catch (error) {
-      if (isMissing(error)) return new SourceFileMissingError(home.bucket, object.key);
-      if ((error as Error).name === 'PreconditionFailed') return error as Error;
-      // A range of a source that has become shorter.
-      if ((error as Error).name === 'InvalidArgument' && object.bytes > sizes.singleCopyBytes)
-        return error as Error;
-      throw error;
-    }
-    if ((await compareObject(target, object)) !== 'same') return new CopyMismatchError(region, object);
-    bytes += object.bytes;
+  const manifestState = await compareObject(round.target, source);
+  const protection = await round.protectionOf?.(source.manifest);
+  const files = objectsOf(source).slice(0, -1);
+  const results = await Promise.allSettled(
+    files.map((file) => copyFile(round, file, protection, manifestState === 'missing')),
+  );
+  const copied = results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+  const failed = copied.find((result) => result instanceof Error);
+  if (failed) return failed;
+  // The manifest is the last: without it there is no recording.
+  const last = manifestState === 'same' ? { bytes: 0 } : await copyFile(round, source, protection, true);
+  if (last instanceof Error) return last;
+  return { bytes: (copied as { bytes: number }[]).reduce((sum, { bytes }) => sum + bytes, last.bytes) };
+}
+
+/** @param isNew whether the target can have nothing of it that is worth a look */
+async function copyFile(
+  { home, target, region, homeRegion, sizes = COPY_SIZES }: Round,
+  object: ExpectedObject,
+  protection: ObjectProtection | undefined,
+  isNew: boolean,
+): Promise<{ bytes: number } | Error> {
+  const looks = !isNew || object.bytes >= sizes.lookFirstBytes;
+  if (looks && (await compareObject(target, object)) === 'same') return { bytes: 0 };
+  try {
+    const sha256 = await copyObject(target, object, {
+      sourceBucket: home.bucket,
+      origin: homeRegion,
+      sizes,
+      protection,
+    });
+    // What S3 has computed as it wrote is the same that HEAD would tell.
+    const isRight = sha256 ? sha256 === object.sha256 : (await compareObject(target, object)) === 'same';
+    return isRight ? { bytes: object.bytes } : new CopyMismatchError(region, object);
+  } catch (error) {
+    if (isMissing(error)) return new SourceFileMissingError(home.bucket, object.key);
+    if ((error as Error).name === 'PreconditionFailed') return error as Error;
+    // A range of a source that has become shorter.
+    if ((error as Error).name === 'InvalidArgument' && object.bytes > sizes.singleCopyBytes)
+      return error as Error;
+    throw error;
   }
-  return { bytes };
 }
 
 /** @returns false if the index knows of a copy of a newer revision */

@@ -14,7 +14,7 @@ import {
   requireJson,
 } from '../shared/environment.ts';
 import { createLogger } from '../shared/observability.ts';
-import { SERVICE_NAME } from './constants.ts';
+import { SERVICE_NAME, SWEEP_GRACE_SECONDS } from './constants.ts';
 import { publishRun } from './run-metrics.ts';
 import { SWEEP_LIMITS, type SweepRun, sweepRecordings } from './sweep-recordings.ts';
 
@@ -23,6 +23,7 @@ const RESERVE_MS = 60_000;
 
 const logger = createLogger(SERVICE_NAME);
 const sqs = sqsClient();
+const graceSeconds = process.env[SWEEP_GRACE_SECONDS];
 const dependencies = {
   s3For: s3Client,
   table: documentClient(),
@@ -32,7 +33,7 @@ const dependencies = {
   places: requireJson(RECORDING_PLACES, recordingPlacesSchema),
   copyQueue: { sqs, queueUrl: requireEnvironment(COPY_QUEUE) },
   manifestEvents: { sqs, queueUrl: requireEnvironment(MANIFEST_EVENTS) },
-  limits: SWEEP_LIMITS,
+  limits: graceSeconds ? { ...SWEEP_LIMITS, graceMs: 1000 * Number(graceSeconds) } : SWEEP_LIMITS,
   random: Math.random,
   logger,
 };

@@ -16,6 +16,7 @@ import { table } from '../drills/report.ts';
 import { seededRandom } from '../fixtures/mutate.ts';
 import { createIndexTable, startTestEmulator } from '../helpers/emulator.ts';
 import { makeManifest, recordingIdAt } from '../helpers/manifest.ts';
+import { percentile } from './percentile.ts';
 
 const USAGE = `Usage: npm run bench:query -- [options]
 
@@ -303,12 +304,6 @@ async function callsOf(
     });
   }
   return samples;
-}
-
-/** Nearest rank. */
-function percentile(values: number[], percent: number): number {
-  const sorted = values.toSorted((one, other) => one - other);
-  return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? 0;
 }
 
 const rounded = (value: number): number => Math.round(value * 10) / 10;

@@ -134,6 +134,26 @@ function interfering(
   return wrapped;
 }
 
+/** An S3 client that tells what it was sent, and whose answers to copies get more than the emulator gives. */
+function recorded(
+  client: S3Client,
+  answerOf: (input: { Key: string }) => Promise<object> = async () => ({}),
+): { commands: string[]; client: S3Client } {
+  const commands: string[] = [];
+  const wrapped = Object.create(client) as S3Client;
+  Object.defineProperty(wrapped, 'send', {
+    value: async (command: { constructor: { name: string }; input: { Key: string } }) => {
+      const { name } = command.constructor;
+      commands.push(name);
+      const answer = await client.send(command as never);
+      return name === 'CopyObjectCommand'
+        ? { ...(answer as object), ...(await answerOf(command.input)) }
+        : answer;
+    },
+  });
+  return { commands, client: wrapped };
+}
+
 describe('a copy', () => {
   it('has every file under its key, with type, key and origin, and an item that says so', async () => {
     const recording = await store();
@@ -186,20 +206,63 @@ describe('a copy', () => {
     expect(await copyOf(recording.manifest.recordingId)).toMatchObject({ state: 'verified' });
   });
 
-  it('that was begun is completed: only what is missing or wrong is copied', async () => {
+  it('that has a wrong file gets that one anew, and nothing else', async () => {
     const recording = await store();
-    const [audio, metadata, manifest] = recording.keys as [string, string, string];
+    const [audio, metadata] = recording.keys as [string, string];
     await replicate(recording.key);
     await putAtTarget(metadata, bytesOf(500, 99)); // as long as the right one
-    await target.send(new DeleteObjectCommand({ Bucket: bucketIn(TARGET), Key: manifest }));
     const untouched = (await headAtTarget(audio)).LastModified;
-    expect(await replicate(recording.key)).toMatchObject({
-      outcome: 'copied',
-      copiedBytes: 500 + JSON.stringify(recording.manifest).length,
-    });
+    expect(await replicate(recording.key)).toMatchObject({ outcome: 'copied', copiedBytes: 500 });
     expect(sha256Hex(await atTarget(metadata))).toBe(recording.manifest.files[1]?.sha256);
     expect((await headAtTarget(audio)).LastModified).toEqual(untouched);
+  });
+
+  it('that was begun is completed: without a manifest there, only large files are looked for', async () => {
+    const recording = await store();
+    const [, metadata, manifest] = recording.keys as [string, string, string];
+    await replicate(recording.key);
+    await putAtTarget(metadata, bytesOf(500, 99));
+    await target.send(new DeleteObjectCommand({ Bucket: bucketIn(TARGET), Key: manifest }));
+    const { commands, client } = recorded(target);
+    const s3For = (region: string) => (region === HOME ? home : client);
+    const sizes = { ...COPY_SIZES, lookFirstBytes: 10_000 };
+    expect(await replicate(recording.key, { s3For, sizes })).toMatchObject({
+      outcome: 'copied',
+      copiedBytes: 500 + JSON.stringify(recording.manifest).length, // the audio was there
+    });
+    expect(commands.filter((command) => command === 'CopyObjectCommand')).toHaveLength(2);
+    expect(sha256Hex(await atTarget(metadata))).toBe(recording.manifest.files[1]?.sha256);
     expect(await keysAtTarget(recording)).toHaveLength(3);
+  });
+
+  it('is proved by the checksum in the answer to the copy, where S3 gives it', async () => {
+    const recording = await store();
+    const { commands, client } = recorded(target, async ({ Key }) => {
+      const { ChecksumSHA256 } = await headAtTarget(Key);
+      return { CopyObjectResult: { ChecksumSHA256, ChecksumType: 'FULL_OBJECT' } };
+    });
+    const s3For = (region: string) => (region === HOME ? home : client);
+    expect(await replicate(recording.key, { s3For })).toMatchObject({ outcome: 'copied' });
+    expect(commands).toEqual(['HeadObjectCommand', ...Array(3).fill('CopyObjectCommand')]);
+    expect(await copyOf(recording.manifest.recordingId)).toMatchObject({ state: 'verified' });
+  });
+
+  it('is none when the answer has another checksum, nor is one of checksums taken for it', async () => {
+    const wrong = { ChecksumSHA256: Buffer.alloc(32).toString('base64') };
+    const composite = {
+      ChecksumSHA256: `${Buffer.alloc(32).toString('base64')}-1`,
+      ChecksumType: 'COMPOSITE',
+    };
+    const replicateWith = (key: string, CopyObjectResult: object) => {
+      const { client } = recorded(target, async () => ({ CopyObjectResult }));
+      return replicate(key, { s3For: (region: string) => (region === HOME ? home : client) });
+    };
+    const recording = await store();
+    await expect(replicateWith(recording.key, wrong)).rejects.toThrow(CopyMismatchError);
+    expect(await copyOf(recording.manifest.recordingId)).toBeUndefined();
+    expect(await replicateWith(recording.key, composite)).toMatchObject({ outcome: 'copied' });
+    const damaged = await store({ audio: bytesOf(10_000, 3) }, { files: manifestOf({}).files });
+    await expect(replicateWith(damaged.key, composite)).rejects.toThrow(CopyMismatchError);
   });
 
   it('is proved by reading where S3 has no checksum of the whole: a source uploaded by parts', async () => {
@@ -226,7 +289,7 @@ describe('a copy', () => {
   it('of an object over the limit of one request goes by parts', async () => {
     const audio = bytesOf(11 * MIB + 1);
     const recording = await store({ audio });
-    const sizes = { singleCopyBytes: 6 * MIB, partBytes: 5 * MIB };
+    const sizes = { ...COPY_SIZES, singleCopyBytes: 6 * MIB, partBytes: 5 * MIB };
     expect(await replicate(recording.key, { sizes })).toMatchObject({ outcome: 'copied' });
     const head = await headAtTarget(recording.keys[0] as string);
     expect(head).toMatchObject({
@@ -247,7 +310,7 @@ describe('a copy', () => {
       (command) => command === 'UploadPartCopyCommand',
       () => deleteAtHome(audio),
     );
-    const sizes = { singleCopyBytes: 6 * MIB, partBytes: 5 * MIB };
+    const sizes = { ...COPY_SIZES, singleCopyBytes: 6 * MIB, partBytes: 5 * MIB };
     const s3For = (region: string) => (region === HOME ? home : broken);
     await expect(replicate(recording.key, { sizes, s3For })).rejects.toThrow(SourceFileMissingError);
     const { Uploads = [] } = await target.send(new ListMultipartUploadsCommand({ Bucket: bucketIn(TARGET) }));
@@ -333,7 +396,7 @@ describe('what an object is at the target', () => {
   // The emulator forgets them for copies: what is sent is what can be seen.
   it.each([
     ['whole', COPY_SIZES],
-    ['by parts', { singleCopyBytes: 6 * MIB, partBytes: 5 * MIB }],
+    ['by parts', { ...COPY_SIZES, singleCopyBytes: 6 * MIB, partBytes: 5 * MIB }],
   ])('is said explicitly: retention, hold and tags, of one copied %s', async (_, sizes) => {
     const retainUntil = new Date('2030-01-02T03:04:05.000Z');
     const protection = { mode: 'GOVERNANCE', retainUntil, legalHold: true } as const;
