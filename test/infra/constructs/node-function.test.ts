@@ -36,7 +36,7 @@ const VARIABLES: Record<string, Record<string, string>> = {
     [FLEET_TABLE]: 'fleet',
     [RECORDINGS_BUCKET]: 'recordings',
     [REPLICATION_PAIRS]: '[]',
-    [SLOTS_BY_ZONE]: '{}',
+    [SLOTS_BY_ZONE]: '{"us-east-1a":["use1-1"]}',
     [API_AUTH]: '{"auth":"iam"}',
   },
   'expire-recordings': {
@@ -138,7 +138,7 @@ describe('every function', () => {
 
   it('keeps its log for three months', () => {
     for (const { template } of Object.values(synthesized.regions))
-      for (const stack of ['index', 'replication', 'api', 'steering', 'assurance'] as const) {
+      for (const stack of ['index', 'replication', 'retention', 'api', 'steering', 'assurance'] as const) {
         const logs = resourcesOf(template(stack), 'AWS::Logs::LogGroup');
         for (const { Properties } of Object.values(resourcesOf(template(stack), 'AWS::Lambda::Function')))
           expect(logs[Properties.LoggingConfig.LogGroup.Ref]?.Properties.RetentionInDays).toBe(90);
