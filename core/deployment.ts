@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { apiSchema } from './api-auth.ts';
 import { MAX_ANSWER_BYTES, MAX_LABEL_CHARACTERS, MAX_NAME_CHARACTERS, srvAnswerBytes } from './dns-limits.ts';
 import { MAX_ENVIRONMENT_BYTES, replicationRuleSchema, rulesOf, rulesSize } from './replication-rules.ts';
+import { retentionSchema } from './retention.ts';
 
 /** Route 53 answers a multivalue query with at most 8 records (Developer Guide, "Multivalue answer routing"). */
 export const MAX_SLOTS_PER_SERVICE = 8;
@@ -142,7 +143,7 @@ const schema = z.strictObject({
   sources: z.array(sourceSchema).min(1, 'name at least one SRC: calls from anyone else are refused'),
   replication: z.array(replicationTarget).default([]),
   alarms: alarms.prefault({}),
-  retention: z.strictObject({ days: wholeNumber(1, 36_500, 'days') }),
+  retention: retentionSchema,
   api: apiSchema.prefault({}),
 });
 

@@ -28,6 +28,10 @@ export const indexHomeRegion = ({ regions }: Deployment): string => (regions[0] 
 /** The region that creates the hosted zone, where the deployment has its own, and the records that are no slot's. */
 export const zoneHomeRegion = indexHomeRegion;
 
+/** The role of a region's expire-recordings; roles are global in an account. The only one that may delete recordings. */
+export const expireRoleName = ({ name }: Deployment, region: string): string =>
+  `${name}-expire-recordings-${region}`;
+
 /** Tag with the slot's name on what belongs to a slot: its instance finds its own address and volume by it. */
 export const SLOT_TAG = 'siprec-ha:slot';
 

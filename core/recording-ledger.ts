@@ -19,8 +19,11 @@ export const LEDGER_EXPIRY_SECONDS = 4 * 24 * 3_600;
 
 export const LEDGER_PREFIX = 'LEDGER#';
 
+/** Of all items of a slot's ledger: what its recorder may write. */
+export const ledgerItemPrefix = (slot: string): string => `${LEDGER_PREFIX}${slot}#`;
+
 export const ledgerItemId = ({ slot, hour, bootId }: Pick<LedgerEntry, 'slot' | 'hour' | 'bootId'>): string =>
-  `${LEDGER_PREFIX}${slot}#${hour}#${bootId}`;
+  `${ledgerItemPrefix(slot)}${hour}#${bootId}`;
 
 const instant = z.iso.datetime({ precision: 3 });
 

@@ -7,6 +7,7 @@ export const METRICS = {
   alreadyIndexed: 'ManifestsAlreadyIndexed',
   foreign: 'ForeignObjects',
   gone: 'ManifestsGone',
+  deleted: 'ManifestsOfDeletedRecordings',
   invalid: 'ManifestsInvalid',
   /** Recordings that came into the index or were replaced there (dimension `STATUS_DIMENSION`: their status). */
   recordings: 'RecordingsIndexed',

@@ -17,8 +17,11 @@ export interface IndexDependencies extends IndexTable {
   now?: () => Date;
 }
 
-/** What became of one object. `foreign`: not a manifest; `gone`: deleted since the event. */
-export type IndexOutcome = 'indexed' | 'alreadyIndexed' | 'foreign' | 'gone';
+/**
+ * What became of one object. `foreign`: not a manifest; `gone`: deleted since the event; `deleted`: its recording has been
+ * deleted, so that it is deleted, too.
+ */
+export type IndexOutcome = 'indexed' | 'alreadyIndexed' | 'foreign' | 'gone' | 'deleted';
 
 export type IndexResult =
   | { outcome: Exclude<IndexOutcome, 'indexed'> }
@@ -38,7 +41,8 @@ export async function indexManifest(
   const source = await readManifest(s3, bucket, key);
   if (!source) return { outcome: 'gone' };
   const { manifest, writtenAt } = source;
-  const isNew = await writeItems({ table, tableName }, manifest, homeCopyItem(manifest, bucket));
+  const outcome = await writeItems({ table, tableName }, manifest, homeCopyItem(manifest, bucket));
+  if (outcome === 'deleted') return { outcome };
   // Also when it was indexed before: the try that did so may have failed here.
   if (copies) {
     // Copies for a window that is closed are begun by the sweep, once it opens.
@@ -50,6 +54,6 @@ export async function indexManifest(
       targets.map(({ to }) => ({ key, target: to })),
     );
   }
-  if (!isNew) return { outcome: 'alreadyIndexed' };
+  if (outcome !== 'written') return { outcome: 'alreadyIndexed' };
   return { outcome: 'indexed', status: manifest.status, writtenAt };
 }

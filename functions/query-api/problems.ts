@@ -47,3 +47,9 @@ export class ProblemError extends Error {
     };
   }
 }
+
+export const noRecording = (id: string): ProblemError =>
+  new ProblemError(404, `there is no recording ${id}, or it is not indexed yet`);
+
+export const noCall = (id: string): ProblemError =>
+  new ProblemError(404, `there is no recording of a call ${id}, or it is not indexed yet`);

@@ -1,6 +1,7 @@
 /** A Lambda function of `functions/<name>/`, bundled by esbuild into one ES module. */
 import { join } from 'node:path';
 import { AssetHashType, type Duration, RemovalPolicy } from 'aws-cdk-lib';
+import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { Architecture, Code, Function as LambdaFunction, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
@@ -21,6 +22,8 @@ export interface NodeFunctionProps {
   memorySize: number;
   /** Runs at once; as many as the account allows when absent. */
   reservedConcurrentExecutions?: number;
+  /** With the rights to write logs; one of its own when absent. */
+  role?: IRole;
 }
 
 export class NodeFunction extends LambdaFunction {

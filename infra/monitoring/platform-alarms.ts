@@ -1,5 +1,6 @@
 /** Alarms on what the system runs on: steering, functions, queues, tables and the API. */
 import { SERVICE_NAME as ASSURE } from '../../functions/assure-recordings/constants.ts';
+import { SERVICE_NAME as EXPIRE } from '../../functions/expire-recordings/constants.ts';
 import { SERVICE_NAME as INDEX } from '../../functions/index-recording/constants.ts';
 import { SERVICE_NAME as QUERY } from '../../functions/query-api/constants.ts';
 import { SERVICE_NAME as REPLICATE } from '../../functions/replicate-recording/constants.ts';
@@ -15,6 +16,7 @@ export const functionsOf = ({ targets }: RegionMetrics): string[] => [
   STEER,
   INDEX,
   ASSURE,
+  EXPIRE,
   QUERY,
   ...(targets.length > 0 ? [REPLICATE, SWEEP] : []),
 ];

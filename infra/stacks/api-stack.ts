@@ -12,12 +12,15 @@ import type { ITableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
+import { AUDIT_PREFIX } from '../../core/audit-items.ts';
 import type { Deployment } from '../../core/deployment.ts';
+import { CALL_PREFIX, duePartition } from '../../core/fate-items.ts';
 import { fleetTableName } from '../../core/fleet.ts';
 import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
-import { ISSUER_KEYS_PREFIX } from '../../core/index-items.ts';
+import { ISSUER_KEYS_PREFIX, recordingPartition } from '../../core/index-items.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { API_STAGE, apiName, recordingsBucketName } from '../../core/names.ts';
+import type { Retention } from '../../core/retention.ts';
 import {
   API_AUTH,
   RECORDINGS_BUCKET,
@@ -25,10 +28,16 @@ import {
   SLOTS_BY_ZONE,
 } from '../../functions/query-api/constants.ts';
 import { operationList } from '../../functions/query-api/operations.ts';
-import { FLEET_TABLE, INDEX_TABLE } from '../../functions/shared/environment.ts';
+import {
+  FLEET_TABLE,
+  INDEX_TABLE,
+  RECORDING_BUCKETS,
+  RETENTION,
+} from '../../functions/shared/environment.ts';
 import { addGatewayProblems } from '../constructs/gateway-problems.ts';
 import { NodeFunction } from '../constructs/node-function.ts';
-import { grantReadRecordings, grantTellMissing } from '../constructs/recordings-access.ts';
+import { grantReadRecordings, grantTellMissing, leadingKeys } from '../constructs/recordings-access.ts';
+import { recordingBuckets, retentionText } from '../constructs/retention-environment.ts';
 
 export interface ApiStackProps extends StackProps {
   deployment: Deployment;
@@ -44,6 +53,8 @@ export class ApiStack extends Stack {
       name: SERVICE_NAME,
       environment: {
         [INDEX_TABLE]: table.tableName,
+        [RECORDING_BUCKETS]: JSON.stringify(recordingBuckets(deployment)),
+        [RETENTION]: retentionText(lockRetention(deployment), MAX_RETENTION_BYTES),
         [FLEET_TABLE]: fleetTableName(deployment),
         [RECORDINGS_BUCKET]: recordingsBucketName(deployment, this.region),
         [SLOTS_BY_ZONE]: slotsText(deployment, this.region),
@@ -59,6 +70,19 @@ export class ApiStack extends Stack {
           table.tableArn,
           ...[BY_TIME_INDEX, BY_TENANT_INDEX].map((index) => `${table.tableArn}/index/${index}`),
         ],
+      }),
+    );
+    // Holds, requests to delete, the work that follows from them, and the audit; nothing is changed or deleted by it.
+    queryApi.addToRolePolicy(
+      new PolicyStatement({
+        actions: ['dynamodb:ConditionCheckItem', 'dynamodb:PutItem'],
+        resources: [table.tableArn],
+        conditions: leadingKeys(
+          recordingPartition('*'),
+          `${CALL_PREFIX}*`,
+          duePartition('*'),
+          `${AUDIT_PREFIX}*`,
+        ),
       }),
     );
     if (deployment.api.auth !== 'iam') queryApi.addToRolePolicy(this.keepIssuerKeys(table));
@@ -122,6 +146,12 @@ export class ApiStack extends Stack {
     });
   }
 }
+
+const MAX_RETENTION_BYTES = 500;
+
+/** Without Object Lock, the API need not know how long recordings are kept. */
+const lockRetention = ({ retention }: Deployment): Retention =>
+  retention.objectLock ? retention : { days: retention.days };
 
 /** All environment variables of a function together (Lambda, "Quotas"); some of it is for the other ones. */
 const MAX_AUTH_BYTES = 3_000;

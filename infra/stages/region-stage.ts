@@ -8,6 +8,7 @@ import { DnsStack } from '../stacks/dns-stack.ts';
 import { IndexStack } from '../stacks/index-stack.ts';
 import { MonitoringStack } from '../stacks/monitoring-stack.ts';
 import { ReplicationStack } from '../stacks/replication-stack.ts';
+import { RetentionStack } from '../stacks/retention-stack.ts';
 import { SteeringStack } from '../stacks/steering-stack.ts';
 import { StorageStack } from '../stacks/storage-stack.ts';
 
@@ -30,6 +31,7 @@ export class RegionStage extends Stage {
         manifestEvents,
         table: index.table,
       });
+    new RetentionStack(this, 'retention', { ...props('retention'), table: index.table });
     new ApiStack(this, 'api', { ...props('api'), table: index.table });
     new SteeringStack(this, 'steering', props('steering'));
     new DnsStack(this, 'dns', props('dns'));

@@ -155,6 +155,7 @@ function recorderVariables(options: SlotOptions): NodeJS.ProcessEnv {
     SIPREC_CALL_CAPACITY: String(slot.callCapacity),
     SIPREC_SOURCES: JSON.stringify(deployment.sources),
     SIPREC_BUCKET: recordingsBucketName(deployment, slot.region),
+    ...(deployment.retention.objectLock && { SIPREC_RETENTION: JSON.stringify(deployment.retention) }),
     SIPREC_FLEET_TABLE: fleetTableName(deployment),
     SIPREC_METRICS_NAMESPACE: metricsNamespace(deployment),
     SIPREC_REGION_SWITCH: regionSwitchName(deployment),

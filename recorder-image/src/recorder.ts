@@ -106,6 +106,7 @@ export async function startRecorder(
         s3,
         signal: uploads.signal,
         bucket: environment.SIPREC_BUCKET,
+        retention: environment.SIPREC_RETENTION,
         onOrphan: ({ key, uploadId }, error) =>
           logger.warn({ err: error, key, uploadId }, 'multipart upload left behind'),
       },

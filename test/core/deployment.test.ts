@@ -199,6 +199,8 @@ const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<s
   ['replication[0].filters.minDurationMs', 0.5, /whole number of milliseconds/],
   ['replication[0].filters.minDuration', 5, /no such key/],
   ['retention.days', 0, /whole number of days from 1 to 36500/],
+  ['retention.tenants.acme', 0, /whole number of days from 1 to 36500/],
+  ['retention.objectLock', 'strict', /write governance or compliance, or leave the key out/],
   ['api.auth', 'none', /write iam, or oidc/],
   ['api.auth', ['iam'], /write keys with values/],
   ['api.auth.jwt', {}, /no such key/, { 'api.auth': { oidc: OIDC } }],

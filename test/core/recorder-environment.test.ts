@@ -141,6 +141,19 @@ describe('readRecorderEnvironment', () => {
     expect(environment.SIPREC_SPOOL_KEY).toEqual(keys);
   });
 
+  it.each([
+    ['{"days": 30, "objectLock": "compliance"}', { days: 30, objectLock: 'compliance' }],
+    ['', undefined],
+  ])('takes the retention %j', (SIPREC_RETENTION, expected) => {
+    expect(readRecorderEnvironment({ ...NEEDED, SIPREC_RETENTION }).SIPREC_RETENTION).toEqual(expected);
+  });
+
+  it.each(['days: 30', '{"days": 0}'])('refuses the retention %j', (SIPREC_RETENTION) => {
+    expect(problemsOf({ ...NEEDED, SIPREC_RETENTION })).toEqual([
+      expect.stringMatching(/^SIPREC_RETENTION: .*write /),
+    ]);
+  });
+
   it('tells what is wrong between variables along with the rest', () => {
     const problems = problemsOf({
       ...NEEDED,

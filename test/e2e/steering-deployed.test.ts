@@ -1,5 +1,4 @@
 /** Steering as it is deployed: the stacks in the emulator, without recorders. What slots would report is written by the test. */
-import { CloudFormationClient, ListStackResourcesCommand } from '@aws-sdk/client-cloudformation';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
@@ -12,12 +11,10 @@ import {
   regionSwitchName,
   slotItemId,
 } from '../../core/fleet.ts';
-import { functionName, indexHomeRegion } from '../../core/names.ts';
+import { functionName } from '../../core/names.ts';
 import { hourOf, ledgerItemId } from '../../core/recording-ledger.ts';
 import { planSlots } from '../../core/slot-plan.ts';
 import { ASSURED_PREFIX } from '../../functions/assure-recordings/constants.ts';
-import { RegionMetrics } from '../../infra/monitoring/metrics.ts';
-import { alarmsOf } from '../../infra/stacks/monitoring-stack.ts';
 import { type DeployTarget, deployStacks } from '../../local/cloud/deploy.ts';
 import { publishZone } from '../../local/cloud/dns-records.ts';
 import { RecordingLedger } from '../../recorder-image/src/health/recording-ledger.ts';
@@ -101,24 +98,8 @@ describe('the deployed steering', () => {
   );
 });
 
-describe('the deployed monitoring', () => {
-  it('has its alarms and dashboards in every region', async () => {
-    for (const { name: region } of deployment.regions) {
-      const { endpoint, credentials } = emulator;
-      const cloudFormation = new CloudFormationClient({ endpoint, credentials, region });
-      const StackName = `${deployment.name}-monitoring`;
-      const { StackResourceSummaries = [] } = await cloudFormation.send(
-        new ListStackResourcesCommand({ StackName }),
-      );
-      cloudFormation.destroy();
-      const count = (type: string) =>
-        StackResourceSummaries.filter(({ ResourceType }) => ResourceType === type).length;
-      expect(count('AWS::CloudWatch::Alarm')).toBe(alarmsOf(new RegionMetrics(deployment, region)).length);
-      expect(count('AWS::CloudWatch::Dashboard')).toBe(region === indexHomeRegion(deployment) ? 2 : 1);
-    }
-  });
-
-  it('assures recordings: what a slot wrote into its ledger is looked for in the index', async () => {
+describe('the deployed assurance', () => {
+  it('looks in the index for what a slot wrote into its ledger', async () => {
     const [{ name: region, slots }] = deployment.regions as [Deployment['regions'][number]];
     const slot = slots[0]?.name as string;
     const ledger = new RecordingLedger({ slot });

@@ -23,6 +23,7 @@ export const STACKS = [
   'storage',
   'index',
   'replication',
+  'retention',
   'api',
   'steering',
   'dns',

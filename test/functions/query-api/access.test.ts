@@ -59,6 +59,8 @@ const request = (path: string, asked: Asked) =>
       index: { table: emulator.documents(REGION), tableName: 'index' },
       s3For: (region) => emulator.s3(region),
       region: REGION,
+      regions: ['us-east-1'],
+      retention: { days: 100 },
       bucket: BUCKET,
       fleet: { table: emulator.documents(REGION), tableName: 'fleet', slotsByZone: {} },
       logger: SILENT,

@@ -90,6 +90,8 @@ const request = (
       index: { table: emulator.documents(REGION), tableName },
       s3For: (name) => emulator.s3(name),
       region,
+      regions: [REGION, OTHER_REGION],
+      retention: { days: 100 },
       bucket: bucketIn(region),
       fleet: { table: emulator.documents(REGION), tableName: 'fleet', slotsByZone: {} },
       logger: SILENT,

@@ -27,6 +27,8 @@ const dependencies = (given: Partial<HandlerDependencies> = {}): HandlerDependen
   index: { table: emulator.documents(REGION), tableName: 'index' },
   s3For: (region) => emulator.s3(region),
   region: REGION,
+  regions: ['us-east-1'],
+  retention: { days: 100 },
   bucket: 'recordings',
   fleet: {
     table: emulator.documents(REGION),

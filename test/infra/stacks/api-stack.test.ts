@@ -76,7 +76,7 @@ describe.each(['us-east-1', 'us-west-2'])('the query API of %s', (region) => {
     }
   });
 
-  it('may read the index of its region, and the recordings of all', () => {
+  it('may read the index of its region, write holds, requests and the audit there, and read the recordings of all', () => {
     const [, policy] = theResource(api(region), 'AWS::IAM::Policy');
     const tableArn =
       region === 'us-east-1'
@@ -94,6 +94,14 @@ describe.each(['us-east-1', 'us-west-2'])('the query API of %s', (region) => {
         Action: ['dynamodb:GetItem', 'dynamodb:Query'],
         Effect: 'Allow',
         Resource: [tableArn, ...indexArns],
+      },
+      {
+        Action: ['dynamodb:ConditionCheckItem', 'dynamodb:PutItem'],
+        Condition: {
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['REC#*', 'CALL#*', 'DUE#*', 'AUDIT#*'] },
+        },
+        Effect: 'Allow',
+        Resource: tableArn,
       },
       {
         Action: 's3:GetObject',

@@ -76,9 +76,12 @@ describe.each(REGIONS)('replication from %s to %s', (region, target) => {
       ['kms:GenerateDataKey', keys(target)],
     ]);
     expect(statements.slice(6).map(({ Action }) => [Action].flat().join())).toEqual([
-      'dynamodb:PutItem',
+      'dynamodb:GetItem,dynamodb:PutItem,dynamodb:Query',
       'sqs:ChangeMessageVisibility,sqs:DeleteMessage,sqs:GetQueueAttributes,sqs:GetQueueUrl,sqs:ReceiveMessage',
     ]);
+    expect(statements[6]?.Condition).toEqual({
+      'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['REC#*', 'CALL#*'] },
+    });
     for (const index of [2, 5])
       expect(statements[index]?.Condition).toEqual({
         'ForAnyValue:StringEquals': { 'kms:ResourceAliases': 'alias/siprec-recordings' },
