@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { apiSchema } from './api-auth.ts';
 import { MAX_ANSWER_BYTES, MAX_LABEL_CHARACTERS, MAX_NAME_CHARACTERS, srvAnswerBytes } from './dns-limits.ts';
 import { MAX_ENVIRONMENT_BYTES, replicationRuleSchema, rulesOf, rulesSize } from './replication-rules.ts';
+import { retentionSchema } from './retention.ts';
 
 /** Route 53 answers a multivalue query with at most 8 records (Developer Guide, "Multivalue answer routing"). */
 export const MAX_SLOTS_PER_SERVICE = 8;
@@ -116,6 +117,14 @@ const replicationTarget = z.strictObject({
   to: regionName,
 });
 
+/** Who is told of alarms, of both severities. AWS asks each of them to confirm before it sends anything. */
+const alarms = z.strictObject({
+  email: z.array(z.email('write an e-mail address, such as ops@example.com')).default([]),
+  https: z
+    .array(z.url({ protocol: /^https$/, error: 'write an address that begins with https://' }))
+    .default([]),
+});
+
 const accountRemedy = 'write the 12 digits of the AWS account, in quotes';
 
 const schema = z.strictObject({
@@ -133,7 +142,8 @@ const schema = z.strictObject({
   regions: z.array(region).min(1, 'name at least one region'),
   sources: z.array(sourceSchema).min(1, 'name at least one SRC: calls from anyone else are refused'),
   replication: z.array(replicationTarget).default([]),
-  retention: z.strictObject({ days: wholeNumber(1, 36_500, 'days') }),
+  alarms: alarms.prefault({}),
+  retention: retentionSchema,
   api: apiSchema.prefault({}),
 });
 
@@ -265,6 +275,7 @@ function crossChecks(input: unknown): DeploymentProblem[] {
   unique(named(slots), 'this slot name');
   unique(named(services), 'this service name');
   unique(named(rows(['sources'])), 'this source name');
+  for (const way of ['email', 'https']) unique(rows(['alarms', way]), 'this address');
   for (const path of services) unique(rows([...path, 'transports']), 'this transport');
   unique(
     rows(['api', 'callers']).map((path) => [...path, 'principal']),

@@ -212,7 +212,7 @@ const entryPartition = (kind: EntryKind, value: string, shard: number): string =
 const tenantPartition = (tenant: string, partition: string): string => `${keyPart(tenant)}#${partition}`;
 
 /** Without `#`, so that no value, and no tenant's name, can reach into another's partition. */
-function keyPart(value: string): string {
+export function keyPart(value: string): string {
   const encoded = encodeURIComponent(value.toWellFormed());
   // `=` is never in encoded text.
   return encoded.length <= MAX_VALUE_LENGTH

@@ -4,6 +4,8 @@
  */
 import { z } from 'zod';
 import { sourceSchema } from './deployment.ts';
+import { METRICS_NAMESPACE } from './names.ts';
+import { retentionSchema } from './retention.ts';
 
 const wholeNumber = (min: number, max: number) => {
   const remedy = `write a whole number from ${min} to ${max}`;
@@ -41,8 +43,21 @@ const variables = z.object({
     })
     .pipe(z.array(sourceSchema)),
   SIPREC_BUCKET: text,
+  /** `retention` of the deployment file, in JSON, where its buckets have Object Lock; without it, uploads are not locked. */
+  SIPREC_RETENTION: optionalText
+    .transform((json, context) => {
+      try {
+        return json === undefined ? undefined : (JSON.parse(json) as unknown);
+      } catch {
+        context.addIssue('write JSON: {"days": 365, "objectLock": "governance"}');
+        return z.NEVER;
+      }
+    })
+    .pipe(retentionSchema.optional()),
   /** The region's fleet table, for load reports; without it none are written. */
   SIPREC_FLEET_TABLE: optionalText,
+  /** Of the metrics that the log carries to CloudWatch: the deployment's. */
+  SIPREC_METRICS_NAMESPACE: text.default(METRICS_NAMESPACE),
   /** Name of the SSM parameter that closes the region (`closed`) and opens it (`open`); without it the region is open. */
   SIPREC_REGION_SWITCH: optionalText,
   /** Directory of journals and finished files that are not yet safe in S3. */
@@ -117,7 +132,13 @@ export type RecorderVariables = { [name in keyof z.input<typeof schema>]?: strin
 const SECRETS = ['SIPREC_SPOOL_KEY'];
 /** What `recover` needs of it: the recordings themselves know their slot and their home region. */
 const recoverySchema = variables
-  .pick({ SIPREC_BUCKET: true, SIPREC_SPOOL_KEY: true, AWS_REGION: true, LOG_LEVEL: true })
+  .pick({
+    SIPREC_BUCKET: true,
+    SIPREC_RETENTION: true,
+    SIPREC_SPOOL_KEY: true,
+    AWS_REGION: true,
+    LOG_LEVEL: true,
+  })
   .extend({ LOG_LEVEL: variables.shape.LOG_LEVEL.unwrap().optional() });
 
 export type RecoveryEnvironment = z.infer<typeof recoverySchema>;

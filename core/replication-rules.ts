@@ -62,6 +62,15 @@ export const rulesOf = (
     .map(({ from, ...rule }) => rule)
     .toSorted((a, b) => a.priority - b.priority);
 
+/** Targets that get every recording of a region as soon as it is complete. */
+export const unconditionalTargets = (
+  deployment: Pick<Deployment, 'replication'>,
+  homeRegion: string,
+): string[] =>
+  rulesOf(deployment, homeRegion)
+    .filter(({ mode, filters }) => mode === 'onCompletion' && filters === undefined)
+    .map(({ to }) => to);
+
 /** What filters look at, of a manifest or of the index. */
 export type FilteredRecording = Pick<
   IndexedRecording,

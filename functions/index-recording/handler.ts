@@ -1,6 +1,5 @@
 /** Lambda behind the queue of manifest events. */
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch';
-import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { SQSHandler, SQSRecord } from 'aws-lambda';
 import { z } from 'zod';
 import { InvalidManifestError } from '../../core/manifest.ts';
@@ -14,7 +13,8 @@ import {
   requireJson,
 } from '../shared/environment.ts';
 import { createLogger, createMetrics } from '../shared/observability.ts';
-import { METRICS, SERVICE_NAME } from './constants.ts';
+import { SERVICE_NAME } from './constants.ts';
+import { addInvalid, addResult } from './index-metrics.ts';
 import { indexManifest } from './index-recording.ts';
 import { parseS3Notification } from './s3-events.ts';
 
@@ -37,12 +37,12 @@ const dependencies = {
 async function indexMessage({ messageId, body }: SQSRecord): Promise<void> {
   try {
     for (const object of parseS3Notification(body)) {
-      const outcome = await indexManifest(dependencies, object);
-      metrics.addMetric(METRICS[outcome], MetricUnit.Count, 1);
-      logger.info('manifest event', { ...object, outcome });
+      const result = await indexManifest(dependencies, object);
+      addResult(metrics, result, new Date());
+      logger.info('manifest event', { ...object, ...result });
     }
   } catch (error) {
-    if (error instanceof InvalidManifestError) metrics.addMetric(METRICS.invalid, MetricUnit.Count, 1);
+    if (error instanceof InvalidManifestError) addInvalid(metrics);
     logger.error('manifest event not handled', { messageId, body, error });
     throw error; // back to the queue, and after the last try to the dead-letter queue
   }

@@ -2,6 +2,7 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { homeCopyItem } from '../../core/index-items.ts';
 import { parseManifestKey } from '../../core/keys.ts';
+import type { RecordingStatus } from '../../core/manifest.ts';
 import { filteredManifest, isOpen, isWanted, type ReplicationRule } from '../../core/replication-rules.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { readManifest } from '../shared/source-manifest.ts';
@@ -16,8 +17,16 @@ export interface IndexDependencies extends IndexTable {
   now?: () => Date;
 }
 
-/** What became of one object. `foreign`: not a manifest; `gone`: deleted since the event. */
-export type IndexOutcome = 'indexed' | 'alreadyIndexed' | 'foreign' | 'gone';
+/**
+ * What became of one object. `foreign`: not a manifest; `gone`: deleted since the event; `deleted`: its recording has been
+ * deleted, so that it is deleted, too.
+ */
+export type IndexOutcome = 'indexed' | 'alreadyIndexed' | 'foreign' | 'gone' | 'deleted';
+
+export type IndexResult =
+  | { outcome: Exclude<IndexOutcome, 'indexed'> }
+  /** `writtenAt`: when S3 took the manifest. */
+  | { outcome: 'indexed'; status: RecordingStatus; writtenAt: Date | undefined };
 
 /**
  * Indexes the recording of one manifest. Events come at least once and in any order: only a higher revision
@@ -27,12 +36,13 @@ export type IndexOutcome = 'indexed' | 'alreadyIndexed' | 'foreign' | 'gone';
 export async function indexManifest(
   { s3, table, tableName, copies, now = () => new Date() }: IndexDependencies,
   { bucket, key }: S3Object,
-): Promise<IndexOutcome> {
-  if (!parseManifestKey(key)) return 'foreign';
+): Promise<IndexResult> {
+  if (!parseManifestKey(key)) return { outcome: 'foreign' };
   const source = await readManifest(s3, bucket, key);
-  if (!source) return 'gone';
-  const { manifest } = source;
-  const isNew = await writeItems({ table, tableName }, manifest, homeCopyItem(manifest, bucket));
+  if (!source) return { outcome: 'gone' };
+  const { manifest, writtenAt } = source;
+  const outcome = await writeItems({ table, tableName }, manifest, homeCopyItem(manifest, bucket));
+  if (outcome === 'deleted') return { outcome };
   // Also when it was indexed before: the try that did so may have failed here.
   if (copies) {
     // Copies for a window that is closed are begun by the sweep, once it opens.
@@ -44,5 +54,6 @@ export async function indexManifest(
       targets.map(({ to }) => ({ key, target: to })),
     );
   }
-  return isNew ? 'indexed' : 'alreadyIndexed';
+  if (outcome !== 'written') return { outcome: 'alreadyIndexed' };
+  return { outcome: 'indexed', status: manifest.status, writtenAt };
 }

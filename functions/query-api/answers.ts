@@ -1,5 +1,6 @@
 /** What the API answers with, as schemas: the OpenAPI document describes answers by them. */
 import { z } from 'zod';
+import { deletionSchema, holdFactSchema } from '../../core/fate-items.ts';
 import { loadReportSchema, SLOT_STATES } from '../../core/fleet.ts';
 import { recordingSummarySchema } from '../../core/index-entries.ts';
 import { indexedRecordingSchema, recordingCopySchema } from '../../core/index-items.ts';
@@ -11,12 +12,40 @@ import {
   transferSchema,
   unlistedGapSchema,
 } from '../../core/manifest.ts';
+import { replicationReportSchema } from '../../core/replication-report.ts';
 import { problemSchema } from './problems.ts';
 
 export const recordingPageSchema = z.object({
   items: z.array(recordingSummarySchema).describe('Newest first. May be few, even none, with more to come.'),
   nextCursor: z.string().optional().describe('There may be more: ask for it by this.'),
 });
+
+export const holdSchema = holdFactSchema
+  .extend({ released: holdFactSchema.optional() })
+  .describe('A legal hold as it was set, with its release, if it has been released.');
+
+export const holdsSchema = z.object({ holds: z.array(holdSchema) });
+
+export const heldCallSchema = holdsSchema.extend({
+  recordings: z.array(z.string()).describe('Recordings of the call that are held by it; later ones will be.'),
+  tooLate: z
+    .array(z.string())
+    .describe(
+      'Recordings whose deletion had begun, or was being decided: the hold may be too late for them.',
+    ),
+});
+export type HeldCall = z.infer<typeof heldCallSchema>;
+
+export const deletionStateSchema = z.object({
+  state: z
+    .enum(['requested', 'deleting', 'deleted'])
+    .describe(
+      '`requested`: a hold still stops it; `deleting`: nothing stops it; `deleted`: proved in every region.',
+    ),
+  ...deletionSchema.pick({ why: true, by: true, reason: true, at: true, deletedAt: true }).shape,
+  regions: deletionSchema.shape.regions.optional().describe('By region, once it has begun.'),
+});
+export type DeletionState = z.infer<typeof deletionStateSchema>;
 
 const timelineEntrySchema = z.object({
   participantId: z.string(),
@@ -46,6 +75,9 @@ export const recordingDetailSchema = indexedRecordingSchema.extend({
     .optional()
     .describe('What only the manifest says; absent when no copy of it can be read at the moment.'),
   copies: z.array(recordingCopySchema),
+  holds: z.array(holdSchema).describe('On the recording and on its call, released ones too.'),
+  isHeld: z.boolean().describe('Whether any of them holds.'),
+  deletion: deletionStateSchema.optional(),
 });
 
 export const playbackSchema = z.object({
@@ -140,6 +172,14 @@ export const healthSchema = z.object({
 });
 export type Health = z.infer<typeof healthSchema>;
 
+export const replicationSchema = z.object({
+  pairs: z.array(
+    replicationReportSchema
+      .partial({ mode: true, at: true })
+      .describe('Without `at`: its sweep has never run.'),
+  ),
+});
+
 /** Schemas that have a name in the OpenAPI document. */
 export const COMPONENTS = {
   Problem: problemSchema,
@@ -149,8 +189,13 @@ export const COMPONENTS = {
   Recording: recordingDetailSchema,
   Playback: playbackSchema,
   Call: callSchema,
+  Hold: holdSchema,
+  Holds: holdsSchema,
+  HeldCall: heldCallSchema,
+  Deletion: deletionStateSchema,
   Manifest: manifestSchema,
   Vcon: vconSchema,
   Fleet: fleetSchema,
   Health: healthSchema,
+  Replication: replicationSchema,
 } as const satisfies Record<string, z.ZodType>;

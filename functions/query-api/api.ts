@@ -65,9 +65,11 @@ export function createApi({ handlers, authenticate, logger }: ApiDependencies): 
 
   async function answer(event: APIGatewayProxyEvent): Promise<Answer> {
     const found = findOperation(event.httpMethod, event.path);
-    const operation = 'operation' in found ? found.operation : undefined;
-    const caller = operation?.access === 'public' ? NOBODY : await authenticate(event);
-    if (!operation || !('segments' in found)) throw noSuchOperation(found as Unmatched);
+    // What there is not is told only to those who have signed in.
+    const isPublic = 'operation' in found && found.operation.access === 'public';
+    const caller = isPublic ? NOBODY : await authenticate(event);
+    if (!('operation' in found)) throw noSuchOperation(found);
+    const { operation } = found;
     requireAccess(caller, operation.access);
     const request = {
       caller,

@@ -3,16 +3,24 @@ import type { Logger } from '@aws-lambda-powertools/logger';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { type Caller, seesTenant } from '../../core/access.ts';
 import type { IndexedRecording, RecordingCopy } from '../../core/index-items.ts';
+import type { ReplicationPair } from '../../core/replication-report.ts';
+import type { Retention } from '../../core/retention.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
+import { isFinal, readDeletion } from '../shared/fates.ts';
 import { type Answer, type Handlers, requireRole } from './api.ts';
 import { findCall } from './calls.ts';
 import { encodeCursor } from './cursor.ts';
+import { describeFate } from './deletions.ts';
+import type { FateDependencies } from './fate-access.ts';
+import { createFateHandlers } from './fate-handlers.ts';
 import { type FleetDependencies, readFleet } from './fleet.ts';
 import { healthCheck } from './health.ts';
 import { openApiDocument } from './openapi.ts';
 import { VCON_TYPE } from './operations.ts';
+import { auditPlay } from './play-audit.ts';
 import { NoCopyAnswersError, playbackAddress } from './playback.ts';
-import { ProblemError } from './problems.ts';
+import { noCall, noRecording, ProblemError } from './problems.ts';
+import { readReplication } from './replication.ts';
 import { parametersOf, recordingsRequest } from './requests.ts';
 import { findCopies, findRecording, searchRecordings } from './search.ts';
 import { mediaDetail, nearestManifest } from './stored-manifest.ts';
@@ -28,17 +36,16 @@ export interface HandlerDependencies {
   /** The region's own, for its health. */
   bucket: string;
   fleet: Omit<FleetDependencies, 'region'>;
+  replicationPairs: ReplicationPair[];
+  /** All regions of the deployment. */
+  regions: string[];
+  retention: Retention;
   logger: Logger;
 }
 
-export function createHandlers({
-  index,
-  s3For,
-  region,
-  bucket,
-  fleet,
-  logger,
-}: HandlerDependencies): Handlers {
+export function createHandlers(dependencies: HandlerDependencies): Handlers {
+  const { index, s3For, region, bucket, fleet, replicationPairs, logger } = dependencies;
+  const fates = (now: Date): FateDependencies => ({ ...dependencies, now: () => now });
   const health = healthCheck({ index, s3: s3For(region), bucket });
 
   /** A recording that the caller may know of, and its copies. */
@@ -50,11 +57,27 @@ export function createHandlers({
     return { recording, copies };
   };
 
+  /** Where the audio can be fetched, once the audit has it; not of a recording that is being deleted. */
+  const play = async (caller: Caller, recording: IndexedRecording, copies: RecordingCopy[], now: Date) => {
+    const { recordingId } = recording;
+    const deletion = await readDeletion(index, recordingId);
+    if (isFinal(deletion))
+      throw new ProblemError(404, `recording ${recordingId} is being deleted (${deletion.why})`);
+    const address = await playbackAddress({ s3For, region }, recording, copies, now);
+    if (address) await auditPlay(fates(now), caller, recording, address.region);
+    return address;
+  };
+
   const formats = {
-    async json(_: Caller, recording: IndexedRecording, copies: RecordingCopy[]): Promise<Answer> {
-      const found = await nearestManifest({ s3For, region, logger }, recording, copies);
+    async json(_: Caller, recording: IndexedRecording, copies: RecordingCopy[], now: Date): Promise<Answer> {
+      const [found, fate] = await Promise.all([
+        nearestManifest({ s3For, region, logger }, recording, copies),
+        describeFate(fates(now), recording),
+      ]);
       const media = found && mediaDetail(recording, found.manifest, found.region);
-      return { body: { ...recording, timeline: timelineOf(recording), ...(media && { media }), copies } };
+      return {
+        body: { ...recording, timeline: timelineOf(recording), ...(media && { media }), copies, ...fate },
+      };
     },
 
     /** Has the keys that were pressed, which are content. */
@@ -72,7 +95,7 @@ export function createHandlers({
       now: Date,
     ): Promise<Answer> {
       requireRole(caller, 'listen');
-      const playback = await playbackAddress({ s3For, region }, recording, copies, now);
+      const playback = await play(caller, recording, copies, now);
       return { body: toVcon(recording, playback, now), mediaType: VCON_TYPE };
     },
   };
@@ -93,7 +116,7 @@ export function createHandlers({
 
     getAudio: async ({ caller, path: { id }, now }) => {
       const { recording, copies } = await find(caller, id);
-      const address = await playbackAddress({ s3For, region }, recording, copies, now);
+      const address = await play(caller, recording, copies, now);
       if (address) return { body: address };
       throw new ProblemError(
         404,
@@ -104,10 +127,14 @@ export function createHandlers({
     getCall: async ({ caller, path: { id } }) => {
       const call = await findCall(index, id, caller.tenants);
       if (call) return { body: call };
-      throw new ProblemError(404, `there is no recording of a call ${id}, or it is not indexed yet`);
+      throw noCall(id);
     },
 
+    ...createFateHandlers(fates),
+
     getFleet: async ({ now }) => ({ body: await readFleet({ ...fleet, region }, now) }),
+
+    getReplication: async () => ({ body: { pairs: await readReplication(index, replicationPairs) } }),
 
     getHealth: async ({ now }) => {
       const body = await health(now);
@@ -129,7 +156,7 @@ export async function visibleRecording(
 ): Promise<IndexedRecording> {
   const recording = await findRecording(index, id);
   if (recording && seesTenant(caller, recording.tenant)) return recording;
-  throw new ProblemError(404, `there is no recording ${id}, or it is not indexed yet`);
+  throw noRecording(id);
 }
 
 /** Whether such a tenant exists is not said. */

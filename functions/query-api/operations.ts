@@ -5,17 +5,22 @@
  */
 import { z } from 'zod';
 import type { Role } from '../../core/access.ts';
+import { holdIdSchema } from '../../core/fate-items.ts';
 import { manifestSchema } from '../../core/manifest.ts';
 import {
   callSchema,
+  deletionStateSchema,
   fleetSchema,
   healthSchema,
+  heldCallSchema,
+  holdsSchema,
   playbackSchema,
   recordingDetailSchema,
   recordingPageSchema,
+  replicationSchema,
   vconSchema,
 } from './answers.ts';
-import { oneOf } from './parameters.ts';
+import { oneOf, text } from './parameters.ts';
 import type { ProblemStatus } from './problems.ts';
 import { searchParameters } from './requests.ts';
 
@@ -55,6 +60,11 @@ const recordingId = z.strictObject({ id: z.string().describe('Id of a recording 
 const callId = z.strictObject({
   id: z.string().describe('`callId` or any correlation id, percent-encoded.'),
 });
+
+const holdId = holdIdSchema.describe('Chosen by the caller: a matter, for instance. It is what is released.');
+const reason = text.describe('For the audit.');
+const holdBody = z.strictObject({ holdId, reason });
+const releaseQuery = z.strictObject({ holdId, reason });
 
 export const OPERATIONS = {
   searchRecordings: {
@@ -109,6 +119,58 @@ export const OPERATIONS = {
     answers: { 200: { [JSON_TYPE]: callSchema } },
     problems: [404],
   },
+  holdRecording: {
+    method: 'PUT',
+    path: '/recordings/{id}/hold',
+    summary: 'Puts a recording under legal hold; again with the same id changes nothing',
+    access: 'hold',
+    pathParameters: recordingId,
+    query: none,
+    body: holdBody,
+    answers: { 200: { [JSON_TYPE]: holdsSchema } },
+    problems: [404, 409],
+  },
+  releaseRecording: {
+    method: 'DELETE',
+    path: '/recordings/{id}/hold',
+    summary: 'Releases a hold on a recording; others on it stay',
+    access: 'hold',
+    pathParameters: recordingId,
+    query: releaseQuery,
+    answers: { 200: { [JSON_TYPE]: holdsSchema } },
+    problems: [404],
+  },
+  holdCall: {
+    method: 'PUT',
+    path: '/calls/{id}/hold',
+    summary: 'Puts all recordings of a call under legal hold, also those that arrive later',
+    access: 'hold',
+    pathParameters: callId,
+    query: none,
+    body: holdBody,
+    answers: { 200: { [JSON_TYPE]: heldCallSchema } },
+    problems: [404, 409],
+  },
+  releaseCall: {
+    method: 'DELETE',
+    path: '/calls/{id}/hold',
+    summary: 'Releases a hold on a call, by the id of the call by which it was set',
+    access: 'hold',
+    pathParameters: callId,
+    query: releaseQuery,
+    answers: { 200: { [JSON_TYPE]: holdsSchema } },
+    problems: [404],
+  },
+  deleteRecording: {
+    method: 'DELETE',
+    path: '/recordings/{id}',
+    summary: 'Asks for the deletion of a recording in every region; again changes nothing',
+    access: 'delete',
+    pathParameters: recordingId,
+    query: z.strictObject({ reason }),
+    answers: { 202: { [JSON_TYPE]: deletionStateSchema } },
+    problems: [404, 409],
+  },
   getFleet: {
     method: 'GET',
     path: '/fleet',
@@ -117,6 +179,16 @@ export const OPERATIONS = {
     pathParameters: none,
     query: none,
     answers: { 200: { [JSON_TYPE]: fleetSchema } },
+    problems: [],
+  },
+  getReplication: {
+    method: 'GET',
+    path: '/replication',
+    summary: 'Lag, backlog and damage of each pair of regions, as the last sweep of each has reported',
+    access: 'operate',
+    pathParameters: none,
+    query: none,
+    answers: { 200: { [JSON_TYPE]: replicationSchema } },
     problems: [],
   },
   getHealth: {
@@ -151,13 +223,13 @@ export const operationList = (): (Operation & { operationId: OperationId })[] =>
     ...operation,
   }));
 
+/** Those of every operation: of the function, or of API Gateway before it, which has limits of its own. */
+const COMMON_PROBLEMS: readonly ProblemStatus[] = [400, 429, 500, 502, 504];
+
 /** Every problem that an operation may answer with. */
 export function problemsOf({ access, body, problems }: Operation): ProblemStatus[] {
-  const common: ProblemStatus[] = [
-    400,
-    ...(access === 'public' ? [] : ([401, 403] as const)),
-    ...(body ? ([415] as const) : []),
-    500,
-  ];
-  return [...new Set([...common, ...problems])].sort((one, other) => one - other);
+  const ofAccess: readonly ProblemStatus[] = access === 'public' ? [] : [401, 403];
+  const ofBody: readonly ProblemStatus[] = body ? [415] : [];
+  const all = [...COMMON_PROBLEMS, ...ofAccess, ...ofBody, ...problems];
+  return [...new Set(all)].sort((one, other) => one - other);
 }

@@ -6,10 +6,13 @@ import { ProblemError } from './problems.ts';
 /** Longer than any name that the index has. */
 const MAX_TEXT = 256;
 
-/** RFC 3339. */
+const timeRemedy = 'write a time by RFC 3339, such as 2026-11-23T10:00:00Z';
+
+/** RFC 3339. In UTC its year has four digits too, by which times sort as text. */
 export const time = z.iso
-  .datetime({ offset: true, error: 'write a time by RFC 3339, such as 2026-11-23T10:00:00Z' })
-  .transform((text) => new Date(text));
+  .datetime({ offset: true, error: timeRemedy })
+  .transform((text) => new Date(text))
+  .refine((instant) => /^\d{4}-/.test(instant.toISOString()), timeRemedy);
 
 export function wholeNumber(min: number, max: number) {
   const remedy = `write a whole number from ${min} to ${max}`;

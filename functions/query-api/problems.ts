@@ -21,8 +21,11 @@ export const PROBLEM_TITLES = {
   405: 'Method not allowed',
   409: 'Conflict',
   415: 'Unsupported media type',
+  429: 'Too many requests',
   500: 'Internal error',
+  502: 'Bad gateway',
   503: 'Unavailable',
+  504: 'Gateway timeout',
 } as const;
 export type ProblemStatus = keyof typeof PROBLEM_TITLES;
 
@@ -47,3 +50,9 @@ export class ProblemError extends Error {
     };
   }
 }
+
+export const noRecording = (id: string): ProblemError =>
+  new ProblemError(404, `there is no recording ${id}, or it is not indexed yet`);
+
+export const noCall = (id: string): ProblemError =>
+  new ProblemError(404, `there is no recording of a call ${id}, or it is not indexed yet`);

@@ -20,7 +20,8 @@ export function toVcon(recording: IndexedRecording, playback: PlaybackAddress | 
     subject: `Recording ${recordingId} of call ${recording.callId}`,
     parties: participants.map(({ number, aors, names }) => {
       const sip = aors.find((aor) => /^sips?:/i.test(aor));
-      return { ...(number && { tel: number }), ...(sip && { sip }), ...(names[0] && { name: names[0] }) };
+      const tel = number ?? aors.find((aor) => /^tel:/i.test(aor))?.slice('tel:'.length);
+      return { ...(tel && { tel }), ...(sip && { sip }), ...(names[0] && { name: names[0] }) };
     }),
     dialog: [
       {

@@ -21,6 +21,7 @@ import {
 } from '../../core/replication-rules.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import type { RecordingPlace, RecordingPlaces } from '../shared/environment.ts';
+import { isFinal, readDeletion } from '../shared/fates.ts';
 import { objectsOf, readManifest, type SourceManifest } from '../shared/source-manifest.ts';
 import {
   compareObject,
@@ -39,14 +40,14 @@ export interface ReplicateDependencies extends IndexTable {
   rules: ReplicationRule[];
   sizes?: CopySizes;
   /** How the objects of a copy are kept from deletion; not at all when absent. */
-  protectionOf?: (manifest: Manifest) => ObjectProtection;
+  protectionOf?: (manifest: Manifest) => Promise<ObjectProtection>;
   now?: () => Date;
 }
 
 /**
- * `alreadyCopied`: every file was there and right; `gone`: the home region has no such recording any more, and whatever
- * the target holds of it stays; `outsideWindow`: the window has closed, and the sweep asks again when it opens; `unwanted`:
- * the target's filters leave the recording out.
+ * `alreadyCopied`: every file was there and right; `gone`: the home region has no such recording any more, or it is being
+ * deleted; nothing is copied, and expire-recordings deletes what the target holds of it; `outsideWindow`: the window has
+ * closed, and the sweep asks again when it opens; `unwanted`: the target's filters leave the recording out.
  */
 export type CopyOutcome = 'copied' | 'alreadyCopied' | 'gone' | 'outsideWindow' | 'unwanted';
 
@@ -115,6 +116,9 @@ export async function replicateRecording(
     parseManifestKey(job.key)?.homeRegion !== homeRegion
   )
     throw new ForeignCopyJobError(job, homeRegion);
+  const { recordingId } = parseManifestKey(job.key) as { recordingId: string };
+  // A manifest of it may still be there, or have come late: expire-recordings deletes that, too.
+  if (isFinal(await readDeletion(dependencies, recordingId))) return { outcome: 'gone', copiedBytes: 0 };
   const target: StoragePlace = { s3: s3For(job.target), place };
   const round: Round = { ...dependencies, home, target, region: job.target };
 
@@ -160,7 +164,7 @@ interface Round extends ReplicateDependencies {
  */
 async function copyFiles(round: Round, source: SourceManifest): Promise<{ bytes: number } | Error> {
   const manifestState = await compareObject(round.target, source);
-  const protection = round.protectionOf?.(source.manifest);
+  const protection = await round.protectionOf?.(source.manifest);
   const files = objectsOf(source).slice(0, -1);
   const results = await Promise.allSettled(
     files.map((file) => copyFile(round, file, protection, manifestState === 'missing')),

@@ -1,14 +1,19 @@
 /** A Lambda function of `functions/<name>/`, bundled by esbuild into one ES module. */
 import { join } from 'node:path';
 import { AssetHashType, type Duration, RemovalPolicy } from 'aws-cdk-lib';
+import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { Architecture, Code, Function as LambdaFunction, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
+import type { Deployment } from '../../core/deployment.ts';
+import { functionName, metricsNamespace } from '../../core/names.ts';
+import { METRICS_NAMESPACE_VARIABLE } from '../../functions/shared/environment.ts';
 import { bundleFunction } from './function-bundle.ts';
 
 const FUNCTIONS = join(import.meta.dirname, '../../functions');
 
 export interface NodeFunctionProps {
+  deployment: Deployment;
   /** Folder below `functions/` with its `handler.ts`. */
   name: string;
   environment: Record<string, string>;
@@ -17,12 +22,17 @@ export interface NodeFunctionProps {
   memorySize: number;
   /** Runs at once; as many as the account allows when absent. */
   reservedConcurrentExecutions?: number;
+  /** With the rights to write logs; one of its own when absent. */
+  role?: IRole;
 }
 
 export class NodeFunction extends LambdaFunction {
-  constructor(scope: Construct, id: string, { name, ...props }: NodeFunctionProps) {
+  constructor(scope: Construct, id: string, { deployment, name, environment, ...props }: NodeFunctionProps) {
     super(scope, id, {
       ...props,
+      // Known to alarms and operators without any reference to this stack.
+      functionName: functionName(deployment, name),
+      environment: { ...environment, [METRICS_NAMESPACE_VARIABLE]: metricsNamespace(deployment) },
       description: `siprec-ha ${name}`,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,

@@ -79,3 +79,8 @@ export function grantTellMissing(
     }),
   );
 }
+
+/** Narrows a statement about the index table to partitions; `*` stands for anything. */
+export const leadingKeys = (...patterns: string[]): Record<string, unknown> => ({
+  'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': patterns },
+});

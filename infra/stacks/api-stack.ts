@@ -12,12 +12,16 @@ import type { ITableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
+import { AUDIT_PREFIX } from '../../core/audit-items.ts';
 import type { Deployment } from '../../core/deployment.ts';
+import { CALL_PREFIX, duePartition } from '../../core/fate-items.ts';
 import { fleetTableName } from '../../core/fleet.ts';
 import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
-import { ISSUER_KEYS_PREFIX } from '../../core/index-items.ts';
+import { ISSUER_KEYS_PREFIX, recordingPartition } from '../../core/index-items.ts';
 import { regionPrefix } from '../../core/keys.ts';
-import { recordingsBucketName } from '../../core/names.ts';
+import { API_STAGE, apiName, recordingsBucketName } from '../../core/names.ts';
+import { replicationPairs } from '../../core/replication-report.ts';
+import type { Retention } from '../../core/retention.ts';
 import {
   API_AUTH,
   RECORDINGS_BUCKET,
@@ -25,10 +29,17 @@ import {
   SLOTS_BY_ZONE,
 } from '../../functions/query-api/constants.ts';
 import { operationList } from '../../functions/query-api/operations.ts';
-import { FLEET_TABLE, INDEX_TABLE } from '../../functions/shared/environment.ts';
+import {
+  FLEET_TABLE,
+  INDEX_TABLE,
+  RECORDING_BUCKETS,
+  REPLICATION_PAIRS,
+  RETENTION,
+} from '../../functions/shared/environment.ts';
 import { addGatewayProblems } from '../constructs/gateway-problems.ts';
 import { NodeFunction } from '../constructs/node-function.ts';
-import { grantReadRecordings, grantTellMissing } from '../constructs/recordings-access.ts';
+import { grantReadRecordings, grantTellMissing, leadingKeys } from '../constructs/recordings-access.ts';
+import { recordingBuckets, retentionText } from '../constructs/retention-environment.ts';
 
 export interface ApiStackProps extends StackProps {
   deployment: Deployment;
@@ -40,11 +51,15 @@ export class ApiStack extends Stack {
     super(scope, id, props);
 
     const queryApi = new NodeFunction(this, SERVICE_NAME, {
+      deployment,
       name: SERVICE_NAME,
       environment: {
         [INDEX_TABLE]: table.tableName,
+        [RECORDING_BUCKETS]: JSON.stringify(recordingBuckets(deployment)),
+        [RETENTION]: retentionText(lockRetention(deployment), MAX_RETENTION_BYTES),
         [FLEET_TABLE]: fleetTableName(deployment),
         [RECORDINGS_BUCKET]: recordingsBucketName(deployment, this.region),
+        [REPLICATION_PAIRS]: JSON.stringify(replicationPairs(deployment)),
         [SLOTS_BY_ZONE]: slotsText(deployment, this.region),
         [API_AUTH]: authText(deployment),
       },
@@ -58,6 +73,19 @@ export class ApiStack extends Stack {
           table.tableArn,
           ...[BY_TIME_INDEX, BY_TENANT_INDEX].map((index) => `${table.tableArn}/index/${index}`),
         ],
+      }),
+    );
+    // Holds, requests to delete, the work that follows from them, and the audit; nothing is changed or deleted by it.
+    queryApi.addToRolePolicy(
+      new PolicyStatement({
+        actions: ['dynamodb:ConditionCheckItem', 'dynamodb:PutItem'],
+        resources: [table.tableArn],
+        conditions: leadingKeys(
+          recordingPartition('*'),
+          `${CALL_PREFIX}*`,
+          duePartition('*'),
+          `${AUDIT_PREFIX}*`,
+        ),
       }),
     );
     if (deployment.api.auth !== 'iam') queryApi.addToRolePolicy(this.keepIssuerKeys(table));
@@ -76,7 +104,7 @@ export class ApiStack extends Stack {
 
     const api = new RestApi(this, 'api', {
       cloudWatchRole: true, // API Gateway writes no access log until the account has such a role
-      restApiName: `${deployment.name}-query`,
+      restApiName: apiName(deployment),
       description: `Recordings of ${deployment.name}`,
       endpointTypes: [EndpointType.REGIONAL],
       // Tokens are checked by the function itself: see docs/api.md.
@@ -84,7 +112,7 @@ export class ApiStack extends Stack {
         authorizationType: deployment.api.auth === 'iam' ? AuthorizationType.IAM : AuthorizationType.NONE,
       },
       deployOptions: {
-        stageName: 'v1',
+        stageName: API_STAGE,
         tracingEnabled: true,
         accessLogDestination: new LogGroupLogDestination(
           new LogGroup(this, 'access-log', {
@@ -121,6 +149,12 @@ export class ApiStack extends Stack {
     });
   }
 }
+
+const MAX_RETENTION_BYTES = 500;
+
+/** Without Object Lock, the API need not know how long recordings are kept. */
+const lockRetention = ({ retention }: Deployment): Retention =>
+  retention.objectLock ? retention : { days: retention.days };
 
 /** All environment variables of a function together (Lambda, "Quotas"); some of it is for the other ones. */
 const MAX_AUTH_BYTES = 3_000;

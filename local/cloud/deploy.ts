@@ -43,8 +43,9 @@ export const emulatorEnvironment = (
 });
 
 /**
- * Bootstraps what is not bootstrapped and deploys every region's stacks but those of DNS: the emulator's CloudFormation
- * has no Elastic IPs and no health checks, so that `dns-records.ts` makes from the same plan what they would.
+ * Bootstraps what is not bootstrapped and deploys every region's stacks but two. Not those of DNS: the emulator's CloudFormation
+ * has no Elastic IPs and no health checks, so that `dns-records.ts` makes from the same plan what they would. Nor those of
+ * monitoring: it refuses alarms on formulas, and evaluates none.
  * @throws LocalCloudError with the CLI's own words
  */
 export async function deployStacks(target: DeployTarget): Promise<void> {
@@ -53,7 +54,7 @@ export async function deployStacks(target: DeployTarget): Promise<void> {
   for (const { name } of deployment.regions) if (!(await isBootstrapped(target, name))) bare.push(name);
   if (bare.length > 0)
     await cdk(target, ['bootstrap', ...bare.map((region) => `aws://${deployment.account}/${region}`)]);
-  await cdk(target, ['deploy', '*/!(dns)', '--require-approval', 'never', '--concurrency', '4']);
+  await cdk(target, ['deploy', '*/!(dns|monitoring)', '--require-approval', 'never', '--concurrency', '4']);
 }
 
 /** The id of a region's REST API, from the outputs of its stack. */

@@ -23,6 +23,7 @@ describe('npm run bench:query', () => {
       'tenant',
       'number',
       'user',
+      'name',
       'group',
       'slot',
       'status',

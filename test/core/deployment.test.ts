@@ -88,6 +88,20 @@ const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<s
   ['name', 'a'.repeat(21), /1 to 20/],
   ['name', 'a-', /1 to 20/],
   ['name', undefined, /^is missing: add it$/],
+  ['alarms.email[0]', 'ops', /write an e-mail address/, { alarms: { email: ['ops'] } }],
+  [
+    'alarms.https[0]',
+    'http://example.com',
+    /begins with https/,
+    { alarms: { https: ['http://example.com'] } },
+  ],
+  [
+    'alarms.email[1]',
+    'ops@example.com',
+    /this address is already used at alarms\.email\[0\]/,
+    { alarms: { email: ['ops@example.com', 'ops@example.com'] } },
+  ],
+  ['alarms.sms', ['555-0100'], /no such key/, { alarms: {} }],
   ['account', '1111', /12 digits of the AWS account, in quotes/],
   ['dns.zone', 'rec', /domain name in lower case/],
   ['dns.zone', 'rec.example.com.', /without a closing dot/],
@@ -185,6 +199,8 @@ const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<s
   ['replication[0].filters.minDurationMs', 0.5, /whole number of milliseconds/],
   ['replication[0].filters.minDuration', 5, /no such key/],
   ['retention.days', 0, /whole number of days from 1 to 36500/],
+  ['retention.tenants.acme', 0, /whole number of days from 1 to 36500/],
+  ['retention.objectLock', 'strict', /write governance or compliance, or leave the key out/],
   ['api.auth', 'none', /write iam, or oidc/],
   ['api.auth', ['iam'], /write keys with values/],
   ['api.auth.jwt', {}, /no such key/, { 'api.auth': { oidc: OIDC } }],
@@ -224,6 +240,7 @@ describe('parseDeployment', () => {
   it('accepts the file that the other tests spoil, also without what is optional', () => {
     expect(parseDeployment(VALID, FILE).replication).toHaveLength(1);
     expect(parseDeployment(fileWith({ replication: undefined }), FILE).replication).toEqual([]);
+    expect(parseDeployment(VALID, FILE).alarms).toEqual({ email: [], https: [] });
   });
 
   it('takes a window as it is written by most, with and without quotes', () => {

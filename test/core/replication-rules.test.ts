@@ -6,6 +6,7 @@ import {
   type ReplicationFilters,
   replicationRuleSchema,
   rulesOf,
+  unconditionalTargets,
 } from '../../core/replication-rules.ts';
 import { makeManifest } from '../helpers/manifest.ts';
 
@@ -81,6 +82,16 @@ describe('a copy is due', () => {
     expect(isOpen(rule(NIGHT), night)).toBe(true);
     expect(dueAt(rule(NIGHT), night)).toEqual(night);
   });
+});
+
+it('only a target without window and filters gets every recording at once', () => {
+  const replication = [
+    { from: 'a', ...rule({ to: 'b', ...NIGHT }) },
+    { from: 'a', ...rule({ to: 'c' }) },
+    { from: 'a', ...rule({ to: 'd', filters: { tenants: ['acme'] } }) },
+    { from: 'b', ...rule({ to: 'e' }) },
+  ];
+  expect(unconditionalTargets({ replication }, 'a')).toEqual(['c']);
 });
 
 it('rules of a region come by priority, those of the same in the order of the file', () => {

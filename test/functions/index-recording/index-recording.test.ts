@@ -40,7 +40,8 @@ beforeAll(async () => {
 }, EMULATOR_START_TIMEOUT_MS);
 afterAll(() => emulator.stop());
 
-const index = (key: string) => indexManifest({ s3, table, tableName: TABLE }, { bucket: BUCKET, key });
+const index = async (key: string) =>
+  (await indexManifest({ s3, table, tableName: TABLE }, { bucket: BUCKET, key })).outcome;
 
 /** Items of one recording, as plain data without what is undefined, in order of sort key. */
 async function itemsOf(recordingId: string): Promise<unknown[]> {
@@ -237,8 +238,8 @@ describe('copy jobs', () => {
     const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'jobs' }));
     const targets = Array.from({ length: 11 }, (_, index) => `eu-west-${index}`); // more than SQS takes at once
     const copies = { queue: { sqs, queueUrl: QueueUrl as string }, rules: targets.map((to) => ruleTo(to)) };
-    const index = (key: string) =>
-      indexManifest({ s3, table, tableName: TABLE, copies }, { bucket: BUCKET, key });
+    const index = async (key: string) =>
+      (await indexManifest({ s3, table, tableName: TABLE, copies }, { bucket: BUCKET, key })).outcome;
     const manifest = makeManifest();
     const key = await putManifest(s3, BUCKET, manifest);
     for (const outcome of ['indexed', 'alreadyIndexed']) {

@@ -96,7 +96,7 @@ describe('toVcon', () => {
         { sip: 'sip:there@example.com', name: 'Name there' },
         { sip: 'sip:came@example.com', name: 'Name came' },
         { tel: '+12145550103', sip: 'sip:left@example.com', name: 'Name left' },
-        {},
+        { tel: '+12145550104' },
       ],
       dialog: [
         {

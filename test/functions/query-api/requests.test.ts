@@ -46,6 +46,8 @@ describe('recordingsRequest', () => {
     ['to=2026-11-23T10:00:00', 'to=2026-11-23T10:00:00: write a time by RFC 3339'],
     ['to=2026-02-30T10:00:00Z', 'to=2026-02-30T10:00:00Z: write a time by RFC 3339'],
     ['from=2026-11-23T00:00:00+02:00', 'from=2026-11-23T00:00:00 02:00: write a time'], // `+` is a space in a query
+    ['from=0000-01-01T00:00:00%2B01:00', 'write a time by RFC 3339'],
+    ['to=9999-12-31T23:59:59-01:00', 'write a time by RFC 3339'],
     ['limit=0', 'limit=0: write a whole number from 1 to 200'],
     ['limit=201', 'limit=201: write a whole number from 1 to 200'],
     ['limit=99999', 'limit=99999: write a whole number from 1 to 200'],

@@ -2,6 +2,7 @@
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import { FLEET_KEY, STEERING_ITEM_ID, slotItemId } from '../../../core/fleet.ts';
+import { replicationReportKey } from '../../../core/replication-report.ts';
 import type { HandlerDependencies } from '../../../functions/query-api/handlers.ts';
 import {
   createFleetTable,
@@ -27,12 +28,18 @@ const dependencies = (given: Partial<HandlerDependencies> = {}): HandlerDependen
   index: { table: emulator.documents(REGION), tableName: 'index' },
   s3For: (region) => emulator.s3(region),
   region: REGION,
+  regions: ['us-east-1'],
+  retention: { days: 100 },
   bucket: 'recordings',
   fleet: {
     table: emulator.documents(REGION),
     tableName: 'fleet',
     slotsByZone: { 'us-east-1a': ['use1-1', 'use1-3'], 'us-east-1b': ['use1-2', 'use1-4'] },
   },
+  replicationPairs: [
+    { from: REGION, to: 'us-west-2' },
+    { from: 'us-west-2', to: REGION },
+  ],
   logger: SILENT,
   ...given,
 });
@@ -136,5 +143,22 @@ describe('GET /health', () => {
       status: 'unhealthy',
       checks: { index: { state: 'ok' }, storage: { state: 'ok' }, [failed]: { state: 'failed' } },
     });
+  });
+});
+
+describe('GET /replication', () => {
+  it('has the last report of each pair of regions, and the pairs that have none', async () => {
+    const report = {
+      from: 'us-west-2',
+      to: REGION,
+      mode: 'onCompletion',
+      at: '2026-11-23T10:00:00.000Z',
+      figures: { countedAt: '2026-11-23T09:59:00.000Z', waiting: 2, damaged: 0 },
+    };
+    const Item = { ...replicationReportKey(report), ...report };
+    await emulator.documents(REGION).send(new PutCommand({ TableName: 'index', Item }));
+    const { status, body } = await ask(dependencies(), '/replication');
+    expect(status).toBe(200);
+    expect(body).toEqual({ pairs: [{ from: REGION, to: 'us-west-2' }, report] });
   });
 });

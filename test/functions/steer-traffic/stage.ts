@@ -2,7 +2,6 @@
 import { once } from 'node:events';
 import { createServer, request as forward, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Logger } from '@aws-lambda-powertools/logger';
 import {
   type Change,
   ChangeResourceRecordSetsCommand,
@@ -19,6 +18,7 @@ import type { SteeringEnvironment } from '../../../functions/steer-traffic/envir
 import { type SteeringRun, steerTraffic } from '../../../functions/steer-traffic/steer-traffic.ts';
 import { listRecordSets } from '../../../local/dns-server/route53-zone.ts';
 import { createFleetTable, startTestEmulator, type TestEmulator } from '../../helpers/emulator.ts';
+import { type LogEntry, QuietLogger } from '../../helpers/quiet-logger.ts';
 
 export const REGION = 'us-east-1';
 export const ZONE = 'rec.example.com';
@@ -45,24 +45,6 @@ export const T0 = Date.parse('2026-11-25T12:00:00.000Z');
 export const seconds = (count: number): number => T0 + count * 1000;
 
 export const TABLE = 'siprec-fleet';
-
-/** A log that a test can read. */
-export interface LogEntry {
-  level: string;
-  message: string;
-  [field: string]: unknown;
-}
-
-class QuietLogger extends Logger {
-  readonly entries: LogEntry[] = [];
-
-  protected override printLog(_level: number, log: { getAttributes(): object }): void {
-    const text = JSON.stringify(log.getAttributes(), (_, value) =>
-      value instanceof Error ? `${value.name}: ${value.message}` : value,
-    );
-    this.entries.push(JSON.parse(text));
-  }
-}
 
 export class SteeringStage {
   readonly emulator: TestEmulator;

@@ -96,7 +96,8 @@ describe('a backfill', () => {
   it('keeps to the window and the filters of its target', async () => {
     const filters = { minDurationMs: 60_000, tenants: ['acme'] };
     const { stage, copies, order } = await older({}, [ruleTo(TARGET, { ...NIGHTLY, filters })]);
-    await stage.store('2026-02-02T10:00:00.000Z', 7, { tenant: 'other' });
+    const { key } = await stage.store('2026-02-02T10:00:00.000Z', 7, { tenant: 'other' });
+    await stage.index(key);
     await order();
     await stage.sweep({ now: NOW });
     expect(await stage.workOff(NOW)).toBe(0);

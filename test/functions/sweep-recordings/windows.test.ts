@@ -89,6 +89,21 @@ describe('a window', () => {
     expect(await copied()).toEqual(recordings.map(() => true));
   });
 
+  it('begins with the oldest, wherever the round is on its way, and goes on from run to run', async () => {
+    const stage = await stages.setUp({ recordings: 2, page: 2 }, rules);
+    const days = ['12', '13', '14', '15', '16', '17'];
+    const recordings = await recorded(stage, ...days.map((day) => `${day}T12:00:00`));
+    const first = await stage.sweep({ now: OPEN });
+    expect(first).toMatchObject({ recordings: 2, copies: { [TARGET]: { requested: 4 } } });
+    await stage.workOff(OPEN);
+    const copied = async () =>
+      (await Promise.all(recordings.map((recording) => stage.copyOf(recording)))).map(Boolean);
+    expect(await copied()).toEqual([true, true, false, false, true, true]);
+    await stage.sweep({ now: at('20T22:05:00') });
+    await stage.workOff(OPEN);
+    expect(await copied()).toEqual(days.map(() => true));
+  });
+
   it('that closes leaves what is in the queue for the next one', async () => {
     const stage = await stages.setUp({}, rules);
     const [recording] = await recorded(stage, '20T12:00:00');

@@ -3,12 +3,14 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { SLOTS } from '../../../functions/assure-recordings/constants.ts';
 import { API_AUTH } from '../../../functions/query-api/constants.ts';
 import {
   COPY_QUEUE,
   FLEET_TABLE,
   INDEX_TABLE,
   MANIFEST_EVENTS,
+  METRICS_NAMESPACE_VARIABLE,
   RECORDING_PLACES,
   REPLICATION_RULES,
 } from '../../../functions/shared/environment.ts';
@@ -38,6 +40,7 @@ const VARIABLES: Record<string, Record<string, string>> = {
     [REPLICATION_RULES]: '[{"to":"us-west-2","mode":"onCompletion"}]',
     [MANIFEST_EVENTS]: 'https://sqs.example.com/manifest-events',
   },
+  'assure-recordings': { [FLEET_TABLE]: 'fleet', [INDEX_TABLE]: 'index', [SLOTS]: '["use1-1"]' },
   'steer-traffic': {
     [FLEET_TABLE]: 'fleet',
     [ZONE]: 'rec.example.com',
@@ -109,13 +112,16 @@ describe('every function', () => {
         Handler: 'index.handler',
         TracingConfig: { Mode: 'Active' },
       });
-      expect(Object.keys(Properties.Environment.Variables)).toEqual(Object.keys(VARIABLES[name] ?? {}));
+      const { [METRICS_NAMESPACE_VARIABLE]: namespace, ...others } = Properties.Environment.Variables;
+      expect(Object.keys(others)).toEqual(Object.keys(VARIABLES[name] ?? {}));
+      expect(namespace).toBe('SiprecHa/siprec');
+      expect(Properties.FunctionName).toBe(`siprec-${name}`);
     }
   });
 
   it('keeps its log for three months', () => {
     for (const { template } of Object.values(synthesized.regions))
-      for (const stack of ['index', 'replication', 'api', 'steering'] as const) {
+      for (const stack of ['index', 'replication', 'api', 'steering', 'assurance'] as const) {
         const logs = resourcesOf(template(stack), 'AWS::Logs::LogGroup');
         for (const { Properties } of Object.values(resourcesOf(template(stack), 'AWS::Lambda::Function')))
           expect(logs[Properties.LoggingConfig.LogGroup.Ref]?.Properties.RetentionInDays).toBe(90);

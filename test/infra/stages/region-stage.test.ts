@@ -23,8 +23,10 @@ const WILDCARDS: [action: string, resource: RegExp][] = [
   ['xray:PutTelemetryRecords', /^\*$/], // X-Ray has no resources
   ['xray:PutTraceSegments', /^\*$/],
   ['s3:GetObject', /^arn:aws:s3:::siprec-recordings-[\w-]+\/rec\/([\w-]+|\*)\/\*$/], // keys below the recordings
-  ['s3:PutObject', /^arn:aws:s3:::siprec-recordings-[\w-]+\/rec\/[\w-]+\/\*$/],
-  ['s3:AbortMultipartUpload', /^arn:aws:s3:::siprec-recordings-[\w-]+\/rec\/[\w-]+\/\*$/],
+  ['s3:PutObject', /^arn:aws:s3:::siprec-recordings-[\w-]+\/((rec|deletions)\/[\w-]+|holds)\/\*$/],
+  ['s3:AbortMultipartUpload', /^arn:aws:s3:::siprec-recordings-[\w-]+\/((rec|deletions)\/[\w-]+|holds)\/\*$/],
+  ['s3:DeleteObject', /^arn:aws:s3:::siprec-recordings-[\w-]+\/(rec|deletions)\/[\w-]+\/\*$/],
+  ['s3:DeleteObjectVersion', /^arn:aws:s3:::siprec-recordings-[\w-]+\/(rec|deletions)\/[\w-]+\/\*$/],
   ['kms:GenerateDataKey', /^arn:aws:kms:[\w-]+:111122223333:key\/\*$/], // narrowed by the key's alias
   ['kms:Decrypt', /^arn:aws:kms:[\w-]+:111122223333:key\/\*$/], // narrowed by the key's alias
   ['dynamodb:ListStreams', /^\*$/], // has no resources; what a stream holds is read by its ARN
@@ -94,7 +96,7 @@ describe('the stages of the example', () => {
             const narrowed = ['kms:Decrypt', 'kms:GenerateDataKey', 'route53:ChangeResourceRecordSets'];
             if ([Action].flat().some((action) => narrowed.includes(action))) expect(Condition).toBeDefined();
           }
-    expect(statements).toBe(66);
+    expect(statements).toBe(88);
   });
 
   it('take no managed policies but those of logs', () => {
