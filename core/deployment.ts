@@ -57,8 +57,19 @@ const slot = z.strictObject({
   services: z.array(z.string()).min(1, 'name at least one service, or leave the key out for all').optional(),
 });
 
+/** Each availability zone has a sixteenth of it, by its letter, so that a zone that is added moves nobody. */
+const VPC_CIDR = '10.60.0.0/16';
+const vpcCidr = z
+  .string()
+  .refine(
+    (text) => isNetwork(text) && /^[\d.]+\/(1[6-9]|2[0-4])$/.test(text),
+    `write an IPv4 range of /16 to /24 with its host bits zero, such as ${VPC_CIDR}`,
+  );
+
 const region = z.strictObject({
   name: regionName,
+  /** Private addresses of the recorders' VPC. */
+  vpcCidr: vpcCidr.default(VPC_CIDR),
   /** SRV priority: the SRC tries the lowest first. */
   tier: wholeNumber(0, 65_535, 'SRV priority (10 = first choice, 20 = backup)'),
   slots: z.array(slot).min(1, 'give the region at least one slot'),
@@ -110,6 +121,25 @@ export const sourceSchema = z.strictObject({
   profile: z.enum(SOURCE_PROFILES, 'write broadworks, rfc7866 or generic').default('broadworks'),
 });
 
+/** The hosts of all slots; what is not said follows from a slot's capacity (`core/host-plan.ts`). */
+const recorders = z.strictObject({
+  /** Of EC2; Graviton or not. No bursts: a host out of CPU credits would be late for packets. */
+  instanceType: z
+    .string()
+    .regex(
+      /^(?!t\d)[a-z]+\d[a-z0-9-]*\.\d*x?large$/,
+      'write an EC2 instance type of 2 vCPUs or more that does not burst, such as c7g.xlarge',
+    )
+    .optional(),
+  /** Of the disk for what is not yet in S3. It can be made larger later, and never smaller. */
+  spoolGiB: wholeNumber(10, 16_384, 'GiB').optional(),
+  /** SSM parameter with the id of an ECS-optimised Amazon Linux 2023 image; AWS's newest when absent. */
+  imageParameter: z
+    .string()
+    .regex(/^\/[\w./-]+$/, 'write the name of an SSM parameter, such as /aws/service/ecs/optimized-ami/...')
+    .optional(),
+});
+
 /** Who gets copies of what `from` records. */
 const replicationTarget = z.strictObject({
   from: regionName,
@@ -141,6 +171,7 @@ const schema = z.strictObject({
   }),
   regions: z.array(region).min(1, 'name at least one region'),
   sources: z.array(sourceSchema).min(1, 'name at least one SRC: calls from anyone else are refused'),
+  recorders: recorders.default({}),
   replication: z.array(replicationTarget).default([]),
   alarms: alarms.prefault({}),
   retention: retentionSchema,
@@ -204,7 +235,7 @@ export function parseDeployment(text: string, fileName: string): Deployment {
     ...(result.error?.issues ?? []).flatMap((issue) => toProblems(issue, input)),
     ...crossChecks(input),
     ...(names.data ? dnsChecks(names.data) : []),
-    ...(replication.data ? replicationChecks(replication.data) : []),
+    ...(replication.data ? replicationChecks(replication.data, valueAt(input, ['retention'])) : []),
   ];
   if (problems.length > 0 || !result.success) throw new DeploymentFileError(fileName, problems);
   return result.data;
@@ -285,7 +316,7 @@ function crossChecks(input: unknown): DeploymentProblem[] {
   for (const slotPath of slots) {
     const region = regionName.safeParse(at([...slotPath.slice(0, 2), 'name'])).data;
     const zone = at([...slotPath, 'zone']);
-    if (region && typeof zone === 'string' && !(zone.slice(0, -1) === region && /[a-z]$/.test(zone)))
+    if (region && typeof zone === 'string' && !(zone.slice(0, -1) === region && /[a-p]$/.test(zone)))
       report([...slotPath, 'zone'], `write an availability zone of ${region}, such as ${region}a`);
   }
 
@@ -379,10 +410,13 @@ function dnsChecks(names: DeploymentNames): DeploymentProblem[] {
 }
 
 /** Rules travel to the functions in their environment, which is small. */
-function replicationChecks(replication: Deployment['replication']): DeploymentProblem[] {
+function replicationChecks(replication: Deployment['replication'], retention: unknown): DeploymentProblem[] {
+  // It travels with them.
+  const retentionBytes = Buffer.byteLength(JSON.stringify(retention) ?? '');
   const sources = [...new Set(replication.map(({ from }) => from))];
   return sources.flatMap((from): DeploymentProblem[] => {
-    const { bytes, limit } = rulesSize(rulesOf({ replication }, from));
+    const { bytes, limit: most } = rulesSize(rulesOf({ replication }, from));
+    const limit = most - retentionBytes;
     if (bytes <= limit) return [];
     const sizes = replication.map((target) => (target.from === from ? JSON.stringify(target).length : 0));
     const largest = sizes.indexOf(Math.max(...sizes));

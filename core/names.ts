@@ -32,8 +32,30 @@ export const zoneHomeRegion = indexHomeRegion;
 export const expireRoleName = ({ name }: Deployment, region: string): string =>
   `${name}-expire-recordings-${region}`;
 
-/** Tag with the slot's name on what belongs to a slot: its instance finds its own address and volume by it. */
+/** Tags with the deployment's and the slot's name on what belongs to a slot. */
+export const DEPLOYMENT_TAG = 'siprec-ha:deployment';
 export const SLOT_TAG = 'siprec-ha:slot';
+
+/** Of everything that belongs to a slot, as CloudFormation writes tags. */
+export const slotTags = ({ name }: Deployment, slot: string): { key: string; value: string }[] => [
+  { key: 'Name', value: `${name} ${slot}` },
+  { key: DEPLOYMENT_TAG, value: name },
+  { key: SLOT_TAG, value: slot },
+];
+
+/** ECS cluster of a region's recorders. */
+export const recordersClusterName = ({ name }: Deployment): string => `${name}-recorders`;
+
+/** ECS service, Auto Scaling group and task family of a slot. */
+export const slotResourceName = ({ name }: Deployment, slot: string): string => `${name}-${slot}`;
+
+/** Log groups of what runs on a slot's host; streams begin with the slot's name. */
+export const HOST_LOGS = ['recorder', 'sip-server', 'host'] as const;
+export const hostLogGroupName = ({ name }: Deployment, of: (typeof HOST_LOGS)[number]): string =>
+  `/${name}/${of}`;
+
+/** Secrets Manager's name of certificate and key for SIP over TLS, which the operator puts there. */
+export const tlsSecretName = ({ name }: Deployment): string => `${name}/sip-tls`;
 
 /** Namespace of metrics of whom nobody has told its deployment. */
 export const METRICS_NAMESPACE = 'SiprecHa';

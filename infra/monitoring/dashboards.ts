@@ -14,6 +14,10 @@ import {
   METRICS as ASSURE_METRICS,
 } from '../../functions/assure-recordings/constants.ts';
 import {
+  SERVICE_NAME as EXPIRE,
+  METRICS as EXPIRE_METRICS,
+} from '../../functions/expire-recordings/constants.ts';
+import {
   SERVICE_NAME as INDEX,
   METRICS as INDEX_METRICS,
   STATUS_DIMENSION,
@@ -145,11 +149,14 @@ export function regionWidgets(
     [
       graph('Recordings put into S3', perSlot(metrics, 'recordingsFinished', 'Sum')),
       graph('Uploads that failed', perSlot(metrics, 'uploadFailures', 'Sum')),
-      graph('Messages given up', [
-        ...metrics.queues.map((id) => metrics.deadLetters(id, { statistic: 'Maximum', label: id })),
-      ]),
+      graph(
+        'Messages given up',
+        metrics.queues.map((id) => metrics.deadLetters(id, { statistic: 'Maximum', label: id })),
+      ),
     ],
     ...(targets.length > 0 ? [[heading('Copies')], copyGraphs(metrics)] : []),
+    [heading('Deletions')],
+    deletionGraphs(metrics),
     [heading('Platform')],
     [
       graph(
@@ -189,6 +196,19 @@ const copyGraphs = (metrics: RegionMetrics): IWidget[] => [
   graph('End of the call to verified copy, s', ofTargets(metrics, REPLICATE, COPY_METRICS.lag, 'p99')),
   graph('Copies that are due, oldest, s', ofTargets(metrics, SWEEP, SWEEP_METRICS.backlogAge, 'Maximum')),
 ];
+
+const deletionGraphs = (metrics: RegionMetrics): IWidget[] => {
+  const expire = (name: string, label: string) =>
+    metrics.function(EXPIRE, name, { statistic: 'Sum', seconds: FIVE_MINUTES, label });
+  return [
+    graph('Deletions', [expire(EXPIRE_METRICS.begun, 'begun'), expire(EXPIRE_METRICS.deleted, 'proved')]),
+    graph('Deletions not done', [
+      expire(EXPIRE_METRICS.open, 'a region is in the way'),
+      expire(EXPIRE_METRICS.failed, 'failed'),
+    ]),
+    graph('Held', [expire(EXPIRE_METRICS.held, 'due, and held or locked')]),
+  ];
+};
 
 /** What grows with use: hosts and addresses cost the same whatever happens. */
 const costGraphs = (metrics: RegionMetrics): IWidget[] => [

@@ -4,6 +4,10 @@ import {
   SERVICE_NAME as ASSURE_SERVICE,
 } from '../../functions/assure-recordings/constants.ts';
 import {
+  METRICS as EXPIRE,
+  SERVICE_NAME as EXPIRE_SERVICE,
+} from '../../functions/expire-recordings/constants.ts';
+import {
   METRICS as INDEX,
   SERVICE_NAME as INDEX_SERVICE,
 } from '../../functions/index-recording/constants.ts';
@@ -86,6 +90,22 @@ export const recordingAlarms = (metrics: RegionMetrics): AlarmDefinition[] => [
         },
       ]
     : []),
+  {
+    section: 'deletions-failing',
+    severity: 'ticket',
+    says: 'Recordings that are to be deleted have not gone from every region for an hour.',
+    metric: formula(
+      'unfinished + failed',
+      {
+        unfinished: metrics.function(EXPIRE_SERVICE, EXPIRE.open, { statistic: 'Sum', seconds: QUARTER }),
+        failed: metrics.function(EXPIRE_SERVICE, EXPIRE.failed, { statistic: 'Sum', seconds: QUARTER }),
+      },
+      QUARTER,
+      'deletions not done',
+    ),
+    when: ['>', 0],
+    in: [4, 4],
+  },
   ...metrics.targets.flatMap((target) => copyAlarms(metrics, target)),
 ];
 

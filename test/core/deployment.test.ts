@@ -84,6 +84,17 @@ const CALLER = {
 };
 
 const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<string, unknown>][] = [
+  [
+    'recorders.instanceType',
+    't4g.large',
+    /write an EC2 instance type of 2 vCPUs or more that does not burst/,
+  ],
+  ['recorders.instanceType', 'c7g.medium', /of 2 vCPUs or more/],
+  ['recorders.spoolGiB', 5, /write a whole number of GiB from 10 to 16384/],
+  ['recorders.imageParameter', 'ami-0123', /write the name of an SSM parameter/],
+  ['recorders.instances', 2, /no such key/],
+  ['regions[0].vpcCidr', '10.60.0.0/25', /write an IPv4 range of \/16 to \/24/],
+  ['regions[0].vpcCidr', '10.60.1.0/16', /write an IPv4 range/],
   ['name', 'Siprec', /a deployment name is 1 to 20 of a-z, 0-9 and -, starting with a letter/],
   ['name', 'a'.repeat(21), /1 to 20/],
   ['name', 'a-', /1 to 20/],
@@ -279,7 +290,7 @@ describe('parseDeployment', () => {
     expect(others).toEqual([]);
     expect(problem?.path).toBe('replication[0]');
     expect(problem?.remedy).toMatch(
-      /^all targets of us-east-1 have 27\d\d bytes as JSON, and 2596 fit into the 4096 .*: name fewer tenants/,
+      /^all targets of us-east-1 have 27\d\d bytes as JSON, and 2585 fit into the 4096 .*: name fewer tenants/,
     );
   });
 

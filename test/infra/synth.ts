@@ -27,6 +27,8 @@ export const STACKS = [
   'api',
   'steering',
   'dns',
+  'network',
+  'recorders',
   'assurance',
   'monitoring',
 ] as const;

@@ -4,15 +4,17 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { SLOTS } from '../../../functions/assure-recordings/constants.ts';
-import { API_AUTH } from '../../../functions/query-api/constants.ts';
+import { API_AUTH, RECORDINGS_BUCKET, SLOTS_BY_ZONE } from '../../../functions/query-api/constants.ts';
 import {
   COPY_QUEUE,
   FLEET_TABLE,
   INDEX_TABLE,
   MANIFEST_EVENTS,
   METRICS_NAMESPACE_VARIABLE,
+  RECORDING_BUCKETS,
   RECORDING_PLACES,
   REPLICATION_RULES,
+  RETENTION,
 } from '../../../functions/shared/environment.ts';
 import { STEERED_NAMES, ZONE } from '../../../functions/steer-traffic/constants.ts';
 import { type Resource, resourcesOf, STACKS, type Synthesized, synthesizeExample } from '../synth.ts';
@@ -26,7 +28,20 @@ const VARIABLES: Record<string, Record<string, string>> = {
     [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
     [REPLICATION_RULES]: '[{"to":"us-west-2","mode":"onCompletion"}]',
   },
-  'query-api': { [INDEX_TABLE]: 'index', [API_AUTH]: '{"auth":"iam"}' },
+  'query-api': {
+    [INDEX_TABLE]: 'index',
+    [RECORDING_BUCKETS]: '{"us-east-1":"recordings"}',
+    [RETENTION]: '{"days":30}',
+    [FLEET_TABLE]: 'fleet',
+    [RECORDINGS_BUCKET]: 'recordings',
+    [SLOTS_BY_ZONE]: '{"us-east-1a":["use1-1"]}',
+    [API_AUTH]: '{"auth":"iam"}',
+  },
+  'expire-recordings': {
+    [INDEX_TABLE]: 'index',
+    [RECORDING_BUCKETS]: '{"us-east-1":"recordings"}',
+    [RETENTION]: '{"days":30}',
+  },
   'replicate-recording': {
     [INDEX_TABLE]: 'index',
     [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
@@ -121,7 +136,7 @@ describe('every function', () => {
 
   it('keeps its log for three months', () => {
     for (const { template } of Object.values(synthesized.regions))
-      for (const stack of ['index', 'replication', 'api', 'steering', 'assurance'] as const) {
+      for (const stack of ['index', 'replication', 'retention', 'api', 'steering', 'assurance'] as const) {
         const logs = resourcesOf(template(stack), 'AWS::Logs::LogGroup');
         for (const { Properties } of Object.values(resourcesOf(template(stack), 'AWS::Lambda::Function')))
           expect(logs[Properties.LoggingConfig.LogGroup.Ref]?.Properties.RetentionInDays).toBe(90);

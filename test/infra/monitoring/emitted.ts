@@ -8,6 +8,7 @@ import { RECORDER_COUNTERS, RECORDER_GAUGES } from '../../../core/recorder-metri
 import { slotsOfRegion } from '../../../core/slot-plan.ts';
 import { SERVICE_NAME as ASSURE } from '../../../functions/assure-recordings/constants.ts';
 import { publishRun as publishAssurance } from '../../../functions/assure-recordings/run-metrics.ts';
+import { publishRun as publishExpiry } from '../../../functions/expire-recordings/run-metrics.ts';
 import { SERVICE_NAME as INDEX } from '../../../functions/index-recording/constants.ts';
 import { addInvalid, addResult } from '../../../functions/index-recording/index-metrics.ts';
 import { publishFailure, publishResult } from '../../../functions/replicate-recording/copy-metrics.ts';
@@ -56,6 +57,7 @@ function runFunctions(slots: string[], targets: string[]): void {
     missing: [],
   });
   publishAssurance(createMetrics(ASSURE), { missing: new Map(slots.map((slot) => [slot, 0])), open: 0 });
+  publishExpiry({ begun: 0, deleted: 0, held: 0, open: 0, failed: 0, leftovers: 0 });
   const index = createMetrics(INDEX);
   for (const status of RECORDING_STATUSES)
     addResult(index, { outcome: 'indexed', status, writtenAt: new Date() }, new Date());
