@@ -13,6 +13,7 @@ import {
   METRICS_NAMESPACE_VARIABLE,
   RECORDING_BUCKETS,
   RECORDING_PLACES,
+  REPLICATION_PAIRS,
   REPLICATION_RULES,
   RETENTION,
 } from '../../../functions/shared/environment.ts';
@@ -34,6 +35,7 @@ const VARIABLES: Record<string, Record<string, string>> = {
     [RETENTION]: '{"days":30}',
     [FLEET_TABLE]: 'fleet',
     [RECORDINGS_BUCKET]: 'recordings',
+    [REPLICATION_PAIRS]: '[]',
     [SLOTS_BY_ZONE]: '{"us-east-1a":["use1-1"]}',
     [API_AUTH]: '{"auth":"iam"}',
   },
