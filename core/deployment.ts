@@ -235,7 +235,7 @@ export function parseDeployment(text: string, fileName: string): Deployment {
     ...(result.error?.issues ?? []).flatMap((issue) => toProblems(issue, input)),
     ...crossChecks(input),
     ...(names.data ? dnsChecks(names.data) : []),
-    ...(replication.data ? replicationChecks(replication.data) : []),
+    ...(replication.data ? replicationChecks(replication.data, valueAt(input, ['retention'])) : []),
   ];
   if (problems.length > 0 || !result.success) throw new DeploymentFileError(fileName, problems);
   return result.data;
@@ -410,10 +410,13 @@ function dnsChecks(names: DeploymentNames): DeploymentProblem[] {
 }
 
 /** Rules travel to the functions in their environment, which is small. */
-function replicationChecks(replication: Deployment['replication']): DeploymentProblem[] {
+function replicationChecks(replication: Deployment['replication'], retention: unknown): DeploymentProblem[] {
+  // It travels with them.
+  const retentionBytes = Buffer.byteLength(JSON.stringify(retention) ?? '');
   const sources = [...new Set(replication.map(({ from }) => from))];
   return sources.flatMap((from): DeploymentProblem[] => {
-    const { bytes, limit } = rulesSize(rulesOf({ replication }, from));
+    const { bytes, limit: most } = rulesSize(rulesOf({ replication }, from));
+    const limit = most - retentionBytes;
     if (bytes <= limit) return [];
     const sizes = replication.map((target) => (target.from === from ? JSON.stringify(target).length : 0));
     const largest = sizes.indexOf(Math.max(...sizes));

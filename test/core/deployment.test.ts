@@ -290,7 +290,7 @@ describe('parseDeployment', () => {
     expect(others).toEqual([]);
     expect(problem?.path).toBe('replication[0]');
     expect(problem?.remedy).toMatch(
-      /^all targets of us-east-1 have 27\d\d bytes as JSON, and 2596 fit into the 4096 .*: name fewer tenants/,
+      /^all targets of us-east-1 have 27\d\d bytes as JSON, and 2585 fit into the 4096 .*: name fewer tenants/,
     );
   });
 

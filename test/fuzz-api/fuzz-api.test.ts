@@ -23,9 +23,8 @@ describe('the deployed API, fuzzed from its OpenAPI document', () => {
         seed: SEED,
       });
       expect({ leaks, findings: passed ? '' : output }).toEqual({ leaks: [], findings: '' });
-      // What exists was reached, and what is not the caller's was asked for.
-      for (const status of ['200', '400', '403', '404', '405'])
-        expect(Object.keys(statuses)).toContain(status);
+      // What exists was reached, and what does not, or is another's.
+      for (const status of ['200', '400', '404']) expect(Object.keys(statuses)).toContain(status);
     },
     TIMEOUT_MS,
   );

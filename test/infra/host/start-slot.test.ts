@@ -39,6 +39,7 @@ const why = whyNoBlockDevice();
     return made;
   };
   const typeOf = (device: string) => run('blkid', '-p', '-s', 'TYPE', '-o', 'value', device).trim();
+  const hashOf = (path: string) => run('sha256sum', path);
   /** A step that fails is tried once more at most. */
   const ONCE = { STEP_SECONDS: '1' };
 
@@ -101,7 +102,7 @@ const why = whyNoBlockDevice();
     expect(readFileSync(join(host.spool, 'recording'), 'utf8')).toBe('journal');
   });
 
-  it.each<[what: string, fill: (file: string) => void, message: RegExp]>([
+  it.each<[what: string, fill: (file: string) => void, message: RegExp, contents?: typeof hashOf]>([
     ['a file system of another kind', (file) => run('mkswap', file), /no ext4: it is left alone/],
     [
       'an ext4 whose beginning is lost',
@@ -119,15 +120,16 @@ const why = whyNoBlockDevice();
         run('debugfs', '-w', '-R', 'set_super_value state 2', file);
       },
       /a person must look at it/,
+      (path) => run('blkid', '-p', '-s', 'UUID', '-o', 'value', path), // e2fsck notes its visit
     ],
-  ])('leaves %s as it is, and says so', async (_, fill, message) => {
+  ])('leaves %s as it is, and says so', async (_, fill, message, contents = hashOf) => {
     const { path } = disk(fill);
-    const before = run('sha256sum', path);
+    const before = contents(path);
     await host.aws(`logs create-log-group --log-group-name ${LOG_GROUP}`).catch(() => undefined);
     const { exited, output } = host.start('start-slot.sh', ONCE);
     expect(await exited).toBe(1);
     expect(output()).toMatch(message);
-    expect(run('sha256sum', path)).toBe(before);
+    expect(contents(path)).toBe(before);
     expect(await host.reported()).toContainEqual(expect.stringMatching(/^cannot start: file_system failed/));
     expect(host.asked()).toContainEqual(expect.stringMatching(/signal-resource .*--status FAILURE$/));
     expect(host.asked()).not.toContain('systemctl start --no-block ecs');
