@@ -11,6 +11,8 @@ export const copyJobSchema = z.strictObject({
   key: z.string().refine((key) => parseManifestKey(key) !== undefined, 'not the key of a manifest'),
   /** Region that is to hold the copy. */
   target: z.string().min(1),
+  /** Of a recording that was made long before it was asked for: its age is no lag. */
+  backfill: z.literal(true).optional(),
 });
 export type CopyJob = z.infer<typeof copyJobSchema>;
 
@@ -31,7 +33,8 @@ export function parseCopyJob(body: string): CopyJob {
   }
 }
 
-/** Regions that get a copy of what `from` records, each once, in the file's order. */
-export const copyTargets = ({ replication }: Pick<Deployment, 'replication'>, from: string): string[] => [
-  ...new Set(replication.filter((target) => target.from === from).map(({ to }) => to)),
-];
+/** Regions that get copies of what `from` records, in the file's order. Which recordings, and when: `replication-rules.ts`. */
+export const copyTargets = (
+  { replication }: { replication: Pick<Deployment['replication'][number], 'from' | 'to'>[] },
+  from: string,
+): string[] => replication.filter((target) => target.from === from).map(({ to }) => to);

@@ -7,7 +7,10 @@
 import ipaddr from 'ipaddr.js';
 import { type Document, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { apiSchema } from './api-auth.ts';
 import { MAX_ANSWER_BYTES, MAX_LABEL_CHARACTERS, MAX_NAME_CHARACTERS, srvAnswerBytes } from './dns-limits.ts';
+import { MAX_ENVIRONMENT_BYTES, replicationRuleSchema, rulesOf, rulesSize } from './replication-rules.ts';
+import { retentionSchema } from './retention.ts';
 
 /** Route 53 answers a multivalue query with at most 8 records (Developer Guide, "Multivalue answer routing"). */
 export const MAX_SLOTS_PER_SERVICE = 8;
@@ -54,8 +57,19 @@ const slot = z.strictObject({
   services: z.array(z.string()).min(1, 'name at least one service, or leave the key out for all').optional(),
 });
 
+/** Each availability zone has a sixteenth of it, by its letter, so that a zone that is added moves nobody. */
+const VPC_CIDR = '10.60.0.0/16';
+const vpcCidr = z
+  .string()
+  .refine(
+    (text) => isNetwork(text) && /^[\d.]+\/(1[6-9]|2[0-4])$/.test(text),
+    `write an IPv4 range of /16 to /24 with its host bits zero, such as ${VPC_CIDR}`,
+  );
+
 const region = z.strictObject({
   name: regionName,
+  /** Private addresses of the recorders' VPC. */
+  vpcCidr: vpcCidr.default(VPC_CIDR),
   /** SRV priority: the SRC tries the lowest first. */
   tier: wholeNumber(0, 65_535, 'SRV priority (10 = first choice, 20 = backup)'),
   slots: z.array(slot).min(1, 'give the region at least one slot'),
@@ -107,10 +121,38 @@ export const sourceSchema = z.strictObject({
   profile: z.enum(SOURCE_PROFILES, 'write broadworks, rfc7866 or generic').default('broadworks'),
 });
 
+/** The hosts of all slots; what is not said follows from a slot's capacity (`core/host-plan.ts`). */
+const recorders = z.strictObject({
+  /** Of EC2; Graviton or not. No bursts: a host out of CPU credits would be late for packets. */
+  instanceType: z
+    .string()
+    .regex(
+      /^(?!t\d)[a-z]+\d[a-z0-9-]*\.\d*x?large$/,
+      'write an EC2 instance type of 2 vCPUs or more that does not burst, such as c7g.xlarge',
+    )
+    .optional(),
+  /** Of the disk for what is not yet in S3. It can be made larger later, and never smaller. */
+  spoolGiB: wholeNumber(10, 16_384, 'GiB').optional(),
+  /** SSM parameter with the id of an ECS-optimised Amazon Linux 2023 image; AWS's newest when absent. */
+  imageParameter: z
+    .string()
+    .regex(/^\/[\w./-]+$/, 'write the name of an SSM parameter, such as /aws/service/ecs/optimized-ami/...')
+    .optional(),
+});
+
+/** Who gets copies of what `from` records. */
 const replicationTarget = z.strictObject({
   from: regionName,
+  ...replicationRuleSchema.shape,
   to: regionName,
-  mode: z.literal('onCompletion', 'write onCompletion, the only mode of this version'),
+});
+
+/** Who is told of alarms, of both severities. AWS asks each of them to confirm before it sends anything. */
+const alarms = z.strictObject({
+  email: z.array(z.email('write an e-mail address, such as ops@example.com')).default([]),
+  https: z
+    .array(z.url({ protocol: /^https$/, error: 'write an address that begins with https://' }))
+    .default([]),
 });
 
 const accountRemedy = 'write the 12 digits of the AWS account, in quotes';
@@ -129,9 +171,11 @@ const schema = z.strictObject({
   }),
   regions: z.array(region).min(1, 'name at least one region'),
   sources: z.array(sourceSchema).min(1, 'name at least one SRC: calls from anyone else are refused'),
+  recorders: recorders.default({}),
   replication: z.array(replicationTarget).default([]),
-  retention: z.strictObject({ days: wholeNumber(1, 36_500, 'days') }),
-  api: z.strictObject({ auth: z.literal('iam', 'write iam, the only kind of this version') }),
+  alarms: alarms.prefault({}),
+  retention: retentionSchema,
+  api: apiSchema.prefault({}),
 });
 
 /** What makes the names in DNS. */
@@ -186,10 +230,12 @@ export function parseDeployment(text: string, fileName: string): Deployment {
   const input = toPlainData(document, fileName);
   const result = schema.safeParse(input);
   const names = namesSchema.safeParse(input);
+  const replication = schema.shape.replication.safeParse(valueAt(input, ['replication']));
   const problems = [
     ...(result.error?.issues ?? []).flatMap((issue) => toProblems(issue, input)),
     ...crossChecks(input),
     ...(names.data ? dnsChecks(names.data) : []),
+    ...(replication.data ? replicationChecks(replication.data, valueAt(input, ['retention'])) : []),
   ];
   if (problems.length > 0 || !result.success) throw new DeploymentFileError(fileName, problems);
   return result.data;
@@ -260,12 +306,17 @@ function crossChecks(input: unknown): DeploymentProblem[] {
   unique(named(slots), 'this slot name');
   unique(named(services), 'this service name');
   unique(named(rows(['sources'])), 'this source name');
+  for (const way of ['email', 'https']) unique(rows(['alarms', way]), 'this address');
   for (const path of services) unique(rows([...path, 'transports']), 'this transport');
+  unique(
+    rows(['api', 'callers']).map((path) => [...path, 'principal']),
+    'this principal',
+  );
 
   for (const slotPath of slots) {
     const region = regionName.safeParse(at([...slotPath.slice(0, 2), 'name'])).data;
     const zone = at([...slotPath, 'zone']);
-    if (region && typeof zone === 'string' && !(zone.slice(0, -1) === region && /[a-z]$/.test(zone)))
+    if (region && typeof zone === 'string' && !(zone.slice(0, -1) === region && /[a-p]$/.test(zone)))
       report([...slotPath, 'zone'], `write an availability zone of ${region}, such as ${region}a`);
   }
 
@@ -292,6 +343,7 @@ function crossChecks(input: unknown): DeploymentProblem[] {
   }
 
   const regionNames = names(named(regions));
+  const pairs = new Map<string, string>();
   for (const target of rows(['replication'])) {
     const [from, to] = [at([...target, 'from']), at([...target, 'to'])];
     for (const [key, name] of Object.entries({ from, to }))
@@ -299,6 +351,22 @@ function crossChecks(input: unknown): DeploymentProblem[] {
         report([...target, key], `no such region here: use one of ${regionNames.join(', ')}`);
     if (typeof to === 'string' && from === to)
       report([...target, 'to'], 'is the region that it copies from: name another');
+    const pair = typeof from === 'string' && typeof to === 'string' && `${from} ${to}`;
+    const first = pair && pairs.get(pair);
+    if (first)
+      report(
+        [...target, 'to'],
+        `${from} already copies to it at ${first}: keep one of both, with the filters of both in its lists`,
+      );
+    else if (pair) pairs.set(pair, pathText(target));
+    const [mode, window] = [at([...target, 'mode']), [...target, 'window']];
+    if (mode === 'window' && at(window) === undefined)
+      report(window, 'is missing: add it, such as { timeZone: America/Chicago, from: "22:00", to: "06:00" }');
+    if (mode === 'onCompletion' && at(window) !== undefined)
+      report(window, 'onCompletion has no window: remove it, or write mode: window');
+    const end = at([...window, 'to']);
+    if (end !== undefined && end === at([...window, 'from']))
+      report([...window, 'to'], 'is the same as from: write "00:00" and "24:00" for whole days');
   }
   return problems;
 }
@@ -339,6 +407,24 @@ function dnsChecks(names: DeploymentNames): DeploymentProblem[] {
     }),
   );
   return [...tooLong, ...shared];
+}
+
+/** Rules travel to the functions in their environment, which is small. */
+function replicationChecks(replication: Deployment['replication'], retention: unknown): DeploymentProblem[] {
+  // It travels with them.
+  const retentionBytes = Buffer.byteLength(JSON.stringify(retention) ?? '');
+  const sources = [...new Set(replication.map(({ from }) => from))];
+  return sources.flatMap((from): DeploymentProblem[] => {
+    const { bytes, limit: most } = rulesSize(rulesOf({ replication }, from));
+    const limit = most - retentionBytes;
+    if (bytes <= limit) return [];
+    const sizes = replication.map((target) => (target.from === from ? JSON.stringify(target).length : 0));
+    const largest = sizes.indexOf(Math.max(...sizes));
+    const remedy =
+      `all targets of ${from} have ${bytes} bytes as JSON, and ${limit} fit into the ${MAX_ENVIRONMENT_BYTES} that ` +
+      'Lambda gives to an environment: name fewer tenants, service providers, groups and users, or fewer targets';
+    return [{ path: `replication[${largest}]`, value: replication[largest], remedy }];
+  });
 }
 
 /** The slots, with their regions, that a service's SRV records name, in the file's order. */

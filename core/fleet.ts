@@ -61,8 +61,10 @@ export const loadReportSchema = z.object({
 
 export type LoadReport = z.infer<typeof loadReportSchema>;
 
-/** What steering did last, by slot; weights themselves are read from the zone. */
+/** What steering did last, by slot. It reads weights from the zone itself each time; here they are for whoever wants to see them. */
 export const steeringSchema = z.object({
+  /** The largest weight of each slot's records, when steering last looked. */
+  weights: z.record(z.string(), z.int().min(0)).optional(),
   /** RFC 3339: when the slot's weight was changed last. */
   changedAt: z.record(z.string(), z.iso.datetime()),
   /** Of the last change, as long as it may be PENDING. */

@@ -17,6 +17,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { type IndexedRecording, indexedRecordingSchema, recordingKey, type TableKey } from './index-items.ts';
 import { participantSchema } from './manifest.ts';
+import { nameKey, nameWords } from './name-words.ts';
 import { addressKey, aorNumberKeys, numberKeys } from './phone-number.ts';
 
 export const BY_TIME_INDEX = 'byTime';
@@ -24,7 +25,7 @@ export const BY_TENANT_INDEX = 'byTenant';
 
 const TIME_SHARDS = 4;
 
-/** The kinds of key, with their number of shards. A number, a user, a group, a call or a slot is never too hot for one. */
+/** The kinds of key, with their number of shards. A number, a user, a group, a call, a slot or the beginning of a name is never too hot for one. */
 export const ENTRY_SHARDS = {
   time: TIME_SHARDS,
   number: 1,
@@ -33,6 +34,7 @@ export const ENTRY_SHARDS = {
   call: 1,
   slot: 1,
   status: TIME_SHARDS,
+  name: 1,
 } as const;
 export type EntryKind = keyof typeof ENTRY_SHARDS;
 
@@ -80,6 +82,8 @@ export const indexEntrySchema = z.object({
   revision: z.number(),
   /** Keys of the kind `user`: the summary has not all of them. */
   users: z.array(z.string()),
+  /** Of all participants' names; none in an entry of a version that did not have them. */
+  nameWords: z.array(z.string()).default([]),
   summary: recordingSummarySchema,
 });
 export type IndexEntry = z.infer<typeof indexEntrySchema>;
@@ -92,6 +96,7 @@ export const isEntryKey = ({ sk }: TableKey): boolean => sk.startsWith(ENTRY_SK_
 export function entryItems(recording: IndexedRecording): IndexEntryItem[] {
   const { recordingId, revision, startedAt, tenant } = recording;
   const values = entryValues(recording);
+  const words = wordsOf(recording);
   const summary = summaryOf(recording);
   return Object.entries(values).flatMap(([name, ofKind]) =>
     ofKind.map((value) => {
@@ -105,6 +110,7 @@ export function entryItems(recording: IndexedRecording): IndexEntryItem[] {
         timeSk: `${startedAt}#${recordingId}`,
         revision,
         users: values.user,
+        nameWords: words,
         summary,
       };
     }),
@@ -126,6 +132,7 @@ export function entryPartitions(kind: EntryKind, value: string, tenant?: string)
 export function entryKey(kind: EntryKind, asked: string): string | undefined {
   if (kind === 'number') return numberKeys(asked)[0];
   if (kind === 'user') return userKey(asked);
+  if (kind === 'name') return nameWords(asked).map(nameKey)[0];
   return kind === 'group' ? groupKey(asked) : asked;
 }
 
@@ -144,9 +151,6 @@ function entryValues(recording: IndexedRecording): Record<EntryKind, string[]> {
     redirect.redirectedFromPartyNumber,
     redirect.redirectedToPartyNumber,
   ];
-  const distinct = (values: (string | undefined)[]): string[] => [
-    ...new Set(values.flatMap((value) => value || [])),
-  ];
   return {
     time: [''],
     number: distinct([
@@ -155,16 +159,31 @@ function entryValues(recording: IndexedRecording): Record<EntryKind, string[]> {
       ...numbers.flatMap((number) => (number ? aorNumberKeys(number) : [])),
       ...(acd.number ? numberKeys(acd.number, acd.countryCode) : []),
     ]),
-    user: distinct([
-      ...[broadWorks.userId, acd.userId].map((id) => id && userKey(id)),
-      ...aors.map(addressKey),
-    ]),
+    user: userKeysOf(recording),
     group: distinct([broadWorks.groupId && groupKey(broadWorks.groupId)]),
     call: distinct([callId, ...correlationIds]),
     slot: [slot],
     status: [status],
+    name: distinct(wordsOf(recording).map(nameKey)),
   };
 }
+
+/** The users of a recording as its entries of kind `user` have them: the recorded one, an agent, and all participants by address. */
+export const userKeysOf = ({
+  participants,
+  broadWorks,
+}: Pick<IndexedRecording, 'participants' | 'broadWorks'>): string[] =>
+  distinct([
+    ...[broadWorks?.userId, broadWorks?.acd?.userId].map((id) => id && userKey(id)),
+    ...participants.flatMap(({ aors }) => aors.map(addressKey)),
+  ]);
+
+const distinct = (values: (string | undefined)[]): string[] => [
+  ...new Set(values.flatMap((value) => value || [])),
+];
+
+const wordsOf = ({ participants }: IndexedRecording): string[] =>
+  nameWords(participants.flatMap(({ names }) => names).join(' '));
 
 const userKey = (id: string): string | undefined => addressKey(id) ?? (id.trim().toLowerCase() || undefined);
 
@@ -193,7 +212,7 @@ const entryPartition = (kind: EntryKind, value: string, shard: number): string =
 const tenantPartition = (tenant: string, partition: string): string => `${keyPart(tenant)}#${partition}`;
 
 /** Without `#`, so that no value, and no tenant's name, can reach into another's partition. */
-function keyPart(value: string): string {
+export function keyPart(value: string): string {
   const encoded = encodeURIComponent(value.toWellFormed());
   // `=` is never in encoded text.
   return encoded.length <= MAX_VALUE_LENGTH

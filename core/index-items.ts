@@ -6,6 +6,7 @@
  * | recording | `REC#<id>` | `META`                   | index-recording of the home region only (DESIGN.md 4.9) |
  * | copy      | `REC#<id>` | `COPY#<region>`          | replicate-recording of the home region; the home copy by index-recording |
  * | entry     | `REC#<id>` | `ENTRY#<kind>#<value>`   | index-recording of the home region only: one for each key that finds the recording (`index-entries.ts`) |
+ * | keys      | `KEYS#<issuer>` | `<region>`          | query-api of that region: public keys of the OpenID provider, for when it cannot be reached |
  */
 import { z } from 'zod';
 import { recordingPrefix } from './keys.ts';
@@ -105,6 +106,14 @@ export const recordingKey = (recordingId: string): TableKey => ({
 
 /** The partition that holds a recording and all its copies. */
 export const recordingPartition = recordingPk;
+
+/** Of the partitions with the keys of OpenID providers, which are no recordings'. */
+export const ISSUER_KEYS_PREFIX = 'KEYS#';
+
+export const issuerKeysKey = (issuer: string, region: string): TableKey => ({
+  pk: `${ISSUER_KEYS_PREFIX}${issuer}`,
+  sk: region,
+});
 
 export const isCopyKey = ({ sk }: TableKey): boolean => sk.startsWith(COPY_KEY_PREFIX);
 

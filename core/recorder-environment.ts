@@ -4,6 +4,13 @@
  */
 import { z } from 'zod';
 import { sourceSchema } from './deployment.ts';
+import { METRICS_NAMESPACE } from './names.ts';
+import { retentionSchema } from './retention.ts';
+
+/** Where media is received, unless a recorder is told otherwise: four ports for a call of two streams. */
+export const RTP_PORTS = { min: 20_000, max: 59_999 } as const;
+/** Seconds that a recorder that is stopped gives its calls to end by themselves, unless told otherwise. */
+export const DRAIN_SECONDS = 7_200;
 
 const wholeNumber = (min: number, max: number) => {
   const remedy = `write a whole number from ${min} to ${max}`;
@@ -14,8 +21,8 @@ const wholeNumber = (min: number, max: number) => {
     .pipe(z.int().min(min, remedy).max(max, remedy));
 };
 
-/** 32 bytes, in base64. */
-const isKey = (text: string): boolean => /^[A-Za-z0-9+/]{43}=$/.test(text);
+/** 32 bytes, in base64; Secrets Manager generates it without the closing `=`. */
+const isKey = (text: string): boolean => /^[A-Za-z0-9+/]{43}=?$/.test(text);
 
 const port = wholeNumber(0, 65_535);
 const text = z.string('must be set').min(1, 'must not be empty');
@@ -41,8 +48,21 @@ const variables = z.object({
     })
     .pipe(z.array(sourceSchema)),
   SIPREC_BUCKET: text,
+  /** `retention` of the deployment file, in JSON, where its buckets have Object Lock; without it, uploads are not locked. */
+  SIPREC_RETENTION: optionalText
+    .transform((json, context) => {
+      try {
+        return json === undefined ? undefined : (JSON.parse(json) as unknown);
+      } catch {
+        context.addIssue('write JSON: {"days": 365, "objectLock": "governance"}');
+        return z.NEVER;
+      }
+    })
+    .pipe(retentionSchema.optional()),
   /** The region's fleet table, for load reports; without it none are written. */
   SIPREC_FLEET_TABLE: optionalText,
+  /** Of the metrics that the log carries to CloudWatch: the deployment's. */
+  SIPREC_METRICS_NAMESPACE: text.default(METRICS_NAMESPACE),
   /** Name of the SSM parameter that closes the region (`closed`) and opens it (`open`); without it the region is open. */
   SIPREC_REGION_SWITCH: optionalText,
   /** Directory of journals and finished files that are not yet safe in S3. */
@@ -67,8 +87,8 @@ const variables = z.object({
   /** Local address that RTP sockets are bound to, and the one that answers name. */
   SIPREC_MEDIA_ADDRESS: address,
   SIPREC_MEDIA_PUBLIC_ADDRESS: address.optional(),
-  SIPREC_RTP_PORT_MIN: port.default(20_000),
-  SIPREC_RTP_PORT_MAX: port.default(59_999),
+  SIPREC_RTP_PORT_MIN: port.default(RTP_PORTS.min),
+  SIPREC_RTP_PORT_MAX: port.default(RTP_PORTS.max),
   /** Between two uses of a pair of RTP ports: SRCs send on for a while after a call's end. */
   SIPREC_PORT_COOLDOWN_SECONDS: wholeNumber(0, 3_600).default(30),
   SIPREC_MEDIA_WORKERS: wholeNumber(1, 64).default(1),
@@ -81,7 +101,7 @@ const variables = z.object({
   SIPREC_HEALTH_ADDRESS: z.string().default('0.0.0.0'),
   SIPREC_HEALTH_PORT: port.default(8080),
   /** Seconds that running recordings are given to end by themselves when the recorder is stopped. */
-  SIPREC_DRAIN_SECONDS: wholeNumber(0, 86_400).default(7_200),
+  SIPREC_DRAIN_SECONDS: wholeNumber(0, 86_400).default(DRAIN_SECONDS),
   /** `http://169.254.169.254` on EC2: the recorder drains when its instance is about to go. Without it nobody asks. */
   SIPREC_INSTANCE_METADATA: optionalText.refine(
     (value) => value === undefined || URL.canParse(value),
@@ -117,7 +137,13 @@ export type RecorderVariables = { [name in keyof z.input<typeof schema>]?: strin
 const SECRETS = ['SIPREC_SPOOL_KEY'];
 /** What `recover` needs of it: the recordings themselves know their slot and their home region. */
 const recoverySchema = variables
-  .pick({ SIPREC_BUCKET: true, SIPREC_SPOOL_KEY: true, AWS_REGION: true, LOG_LEVEL: true })
+  .pick({
+    SIPREC_BUCKET: true,
+    SIPREC_RETENTION: true,
+    SIPREC_SPOOL_KEY: true,
+    AWS_REGION: true,
+    LOG_LEVEL: true,
+  })
   .extend({ LOG_LEVEL: variables.shape.LOG_LEVEL.unwrap().optional() });
 
 export type RecoveryEnvironment = z.infer<typeof recoverySchema>;

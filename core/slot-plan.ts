@@ -151,6 +151,10 @@ export const serviceDomain = (deployment: Deployment, serviceName: string): stri
 export const srvName = (deployment: Deployment, serviceName: string, transport: Transport): string =>
   `${SRV_LABELS[transport]}.${serviceDomain(deployment, serviceName)}`;
 
+/** Names of a region's slots, in the file's order. */
+export const slotsOfRegion = ({ regions }: Deployment, region: string): string[] =>
+  regions.filter(({ name }) => name === region).flatMap(({ slots }) => slots.map(({ name }) => name));
+
 /**
  * The SRV names that a region's slots are in, with those slots: what steering of that region may change.
  */

@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { App } from 'aws-cdk-lib';
 import { DeploymentFileError, parseDeployment } from '../core/deployment.ts';
+import { TooManyTenantsError } from './constructs/retention-environment.ts';
 import { TooManySlotsError } from './stacks/steering-stack.ts';
 import { RegionStage } from './stages/region-stage.ts';
 
@@ -17,7 +18,10 @@ try {
   for (const region of deployment.regions) new RegionStage(app, region.name, { deployment, region });
 } catch (error) {
   const code = (error as NodeJS.ErrnoException).code;
-  const isOfTheFile = error instanceof DeploymentFileError || error instanceof TooManySlotsError;
+  const isOfTheFile =
+    error instanceof DeploymentFileError ||
+    error instanceof TooManySlotsError ||
+    error instanceof TooManyTenantsError;
   if (!isOfTheFile && code === undefined) throw error;
   const message =
     code === 'ENOENT' ? `there is no deployment file ${file}: name one with -c deployment=<path>` : error;

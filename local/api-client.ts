@@ -14,8 +14,8 @@ export interface ApiClientOptions {
 export class ApiError extends Error {
   readonly status: number;
 
-  constructor(url: URL, status: number, body: string) {
-    super(`GET ${url.pathname}${url.search} answered ${status}: ${body.slice(0, 500)}`);
+  constructor(method: string, url: URL, status: number, body: string) {
+    super(`${method} ${url.pathname}${url.search} answered ${status}: ${body.slice(0, 500)}`);
     this.name = 'ApiError';
     this.status = status;
   }
@@ -27,28 +27,49 @@ export class ApiError extends Error {
  * @returns the parsed JSON
  * @throws ApiError for any status but 200, LocalCloudError when nobody answers
  */
-export async function apiGet(
-  { url, region, credentials }: ApiClientOptions,
+export const apiGet = (
+  options: ApiClientOptions,
   path: string,
   query: Record<string, string> = {},
+): Promise<unknown> => apiRequest(options, { method: 'GET', path, query });
+
+export interface ApiRequest {
+  method: 'GET' | 'PUT' | 'DELETE';
+  /** With a leading slash. */
+  path: string;
+  query?: Record<string, string>;
+  /** Sent as JSON. */
+  body?: object;
+}
+
+/**
+ * Asks for anything.
+ * @returns the parsed JSON
+ * @throws ApiError for any status but 200 and 202, LocalCloudError when nobody answers
+ */
+export async function apiRequest(
+  { url, region, credentials }: ApiClientOptions,
+  { method, path, query = {}, body }: ApiRequest,
 ): Promise<unknown> {
   const target = new URL(url + path);
   target.search = new URLSearchParams(query).toString();
   const signer = new SignatureV4({ service: 'execute-api', region, credentials, sha256: Sha256 });
   const { headers } = await signer.sign({
-    method: 'GET',
+    method,
     protocol: target.protocol,
     hostname: target.hostname,
     port: Number(target.port) || undefined,
     path: target.pathname,
     query,
-    headers: { host: target.host },
+    headers: { host: target.host, ...(body && { 'content-type': 'application/json' }) },
+    ...(body && { body: JSON.stringify(body) }),
   });
-  const response = await fetch(target, { headers }).catch((cause) => {
+  const sent = { method, headers, ...(body && { body: JSON.stringify(body) }) };
+  const response = await fetch(target, sent).catch((cause) => {
     const why = (cause.cause as Error | undefined)?.message ?? cause.message;
     throw new LocalCloudError(`the query API at ${target.origin} does not answer: ${why}`, { cause });
   });
-  const body = await response.text();
-  if (response.status !== 200) throw new ApiError(target, response.status, body);
-  return JSON.parse(body);
+  const answer = await response.text();
+  if (![200, 202].includes(response.status)) throw new ApiError(method, target, response.status, answer);
+  return JSON.parse(answer);
 }

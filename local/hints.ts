@@ -9,6 +9,8 @@ export function hints(cloud: LocalCloud): string {
   const [region] = deployment.regions.map(({ name }) => name) as [string, ...string[]];
   const [slot] = slots as [(typeof slots)[number], ...typeof slots];
   const user = `--user ${credentials.accessKeyId}:${credentials.secretAccessKey}`;
+  const ask = (path: string) =>
+    `  curl --aws-sigv4 aws:amz:${region}:execute-api ${user} '${cloud.apiUrl(region)}${path}'`;
   return `
 Recorders (SIP by ${cloud.sipServer}):
 ${slots.map(({ name, region: where, ports, recorderPid }) => `  ${name}  ${where}  sip:127.0.0.1:${ports.sip} (UDP, TCP)  http://127.0.0.1:${ports.health}/status  pid ${recorderPid}`).join('\n')}
@@ -21,8 +23,11 @@ Place another call, as BroadWorks would:
 The same with SIPp (Debian: apt-get install sip-tester), straight to one recorder:
   sipp -sf test/e2e/sipp/broadworks-dual.xml -m 1 -t u1 -i 127.0.0.1 -mp 28000 127.0.0.1:${slot.ports.sip}
 Find recordings, and play one:
-  curl --aws-sigv4 aws:amz:${region}:execute-api ${user} '${cloud.apiUrl(region)}/recordings?limit=5'
-  curl --aws-sigv4 aws:amz:${region}:execute-api ${user} '${cloud.apiUrl(region)}/recordings/<recordingId>/audio'
+${ask('/recordings?limit=5')}
+${ask('/recordings/<recordingId>/audio')}
+See the slots, and how far copies are:
+${ask('/fleet')}
+${ask('/replication')}
 See where BroadWorks would send a call:
   dig @${dns.address} -p ${dns.port} SRV _sip._udp.${domain}
 Kill a recorder and see below what happens:

@@ -1,5 +1,5 @@
 /** The main job of `npm start`: places calls, finds their recordings again, and checks them. */
-import { copyTargets } from '../core/copy-jobs.ts';
+import { unconditionalTargets } from '../core/replication-rules.ts';
 import { serviceDomain } from '../core/slot-plan.ts';
 import { placeCalls } from './broadworks/simulator.ts';
 import type { LocalCloud } from './cloud/local-cloud.ts';
@@ -45,11 +45,12 @@ export async function runMainJob(
     since,
     streams,
     signal,
-    targetsOf: (homeRegion) => copyTargets(deployment, homeRegion),
+    targetsOf: (homeRegion) => unconditionalTargets(deployment, homeRegion),
   });
   found();
 
   say(`\n${reportTable(verified)}\n`);
+  say(`  In the API: ${api.url}/recordings/<recording>\n`);
   const incidents = slots.flatMap((slot) => slot.incident() ?? []);
   for (const incident of incidents) say(`  ${incident} during the calls`);
   if (incidents.length > 0)

@@ -13,7 +13,9 @@ const COLUMNS: readonly [title: string, value: (verified: VerifiedCall) => strin
   ['duration', ({ recording }) => seconds(recording?.audio?.durationMs)],
   ['status', ({ recording, call }) => recording?.status ?? (call.recorder ? 'not found' : 'not recorded')],
   ['copies', ({ copies }) => copies.join(', ') || '-'],
+  ['copied in', ({ copyLagMs }) => seconds(copyLagMs)],
   ['audio', ({ audio, problems }) => `${audio} ${problems.length === 0 ? 'ok' : 'WRONG'}`],
+  ['recording', ({ recording }) => recording?.recordingId ?? '-'],
 ];
 
 /** The table, with a line of text for every problem below it. */

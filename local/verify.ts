@@ -30,6 +30,8 @@ export interface VerifiedCall {
   audio: string;
   /** Regions that hold a verified copy; empty where copies were not asked for. */
   copies: string[];
+  /** From the end of the recording until the last of its copies was verified; absent without copies. */
+  copyLagMs?: number;
   problems: string[];
 }
 
@@ -41,7 +43,7 @@ export interface VerifyOptions {
   signal: AbortSignal;
   /** Looks also for the recordings of calls that went wrong once a recorder had taken them. */
   awaitsAll?: boolean;
-  /** Regions that must get a copy of what a region records, as `copyTargets` has them; copies are not looked at when absent. */
+  /** Regions that must get a copy of all that a region records, at once; copies are not looked at when absent. */
   targetsOf?: (homeRegion: string) => string[];
 }
 
@@ -87,7 +89,11 @@ async function withCopies(
       missing.length > 0
         ? [...verified.problems, `no verified copy in ${missing.join(', ')}`]
         : verified.problems;
-    if (missing.length === 0 || Date.now() > deadline) return { ...verified, copies: there, problems };
+    if (missing.length === 0 || Date.now() > deadline) {
+      const verifiedAt = copies.flatMap((copy) => (copy.verifiedAt ? [Date.parse(copy.verifiedAt)] : []));
+      const copyLagMs = Math.max(...verifiedAt) - Date.parse(recording.endedAt);
+      return { ...verified, copies: there, ...(verifiedAt.length > 0 && { copyLagMs }), problems };
+    }
     await pause(POLL_MS, signal);
   }
 }

@@ -82,9 +82,9 @@ const MAY_IMPORT: Record<string, (target: string) => boolean> = {
   core: () => false,
   functions: (target) => houseOf(target) === 'core',
   'recorder-image': (target) => houseOf(target) === 'core',
-  // Names that a construct shares with the code that it deploys.
+  // Names, and the table of operations, that a construct shares with the code that it deploys.
   infra: (target) =>
-    houseOf(target) === 'core' || /^functions\/[\w-]+\/(constants|environment)\.ts$/.test(target),
+    houseOf(target) === 'core' || /^functions\/[\w-]+\/(constants|environment|operations)\.ts$/.test(target),
   local: (target) => houseOf(target) === 'core',
   test: () => true,
 };

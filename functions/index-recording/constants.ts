@@ -7,5 +7,13 @@ export const METRICS = {
   alreadyIndexed: 'ManifestsAlreadyIndexed',
   foreign: 'ForeignObjects',
   gone: 'ManifestsGone',
+  deleted: 'ManifestsOfDeletedRecordings',
   invalid: 'ManifestsInvalid',
+  /** Recordings that came into the index or were replaced there (dimension `STATUS_DIMENSION`: their status). */
+  recordings: 'RecordingsIndexed',
+  /** Of each of those, 0 or 1: it is not complete. */
+  imperfect: 'RecordingsImperfect',
+  /** Of those: seconds since S3 took the manifest. */
+  lag: 'IndexLagSeconds',
 } as const;
+export const STATUS_DIMENSION = 'status';

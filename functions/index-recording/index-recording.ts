@@ -2,6 +2,8 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { homeCopyItem } from '../../core/index-items.ts';
 import { parseManifestKey } from '../../core/keys.ts';
+import type { RecordingStatus } from '../../core/manifest.ts';
+import { filteredManifest, isOpen, isWanted, type ReplicationRule } from '../../core/replication-rules.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { readManifest } from '../shared/source-manifest.ts';
 import { sendCopyJobs, type WorkQueue } from '../shared/work-queue.ts';
@@ -11,11 +13,20 @@ import { writeItems } from './write-items.ts';
 export interface IndexDependencies extends IndexTable {
   s3: S3Client;
   /** Where copies are asked for; absent if nothing is copied from this region. */
-  copies?: { queue: WorkQueue; targets: string[] };
+  copies?: { queue: WorkQueue; rules: ReplicationRule[] };
+  now?: () => Date;
 }
 
-/** What became of one object. `foreign`: not a manifest; `gone`: deleted since the event. */
-export type IndexOutcome = 'indexed' | 'alreadyIndexed' | 'foreign' | 'gone';
+/**
+ * What became of one object. `foreign`: not a manifest; `gone`: deleted since the event; `deleted`: its recording has been
+ * deleted, so that it is deleted, too.
+ */
+export type IndexOutcome = 'indexed' | 'alreadyIndexed' | 'foreign' | 'gone' | 'deleted';
+
+export type IndexResult =
+  | { outcome: Exclude<IndexOutcome, 'indexed'> }
+  /** `writtenAt`: when S3 took the manifest. */
+  | { outcome: 'indexed'; status: RecordingStatus; writtenAt: Date | undefined };
 
 /**
  * Indexes the recording of one manifest. Events come at least once and in any order: only a higher revision
@@ -23,19 +34,26 @@ export type IndexOutcome = 'indexed' | 'alreadyIndexed' | 'foreign' | 'gone';
  * @throws InvalidManifestError if the manifest cannot be read by this version, or contradicts its key
  */
 export async function indexManifest(
-  { s3, table, tableName, copies }: IndexDependencies,
+  { s3, table, tableName, copies, now = () => new Date() }: IndexDependencies,
   { bucket, key }: S3Object,
-): Promise<IndexOutcome> {
-  if (!parseManifestKey(key)) return 'foreign';
+): Promise<IndexResult> {
+  if (!parseManifestKey(key)) return { outcome: 'foreign' };
   const source = await readManifest(s3, bucket, key);
-  if (!source) return 'gone';
-  const { manifest } = source;
-  const isNew = await writeItems({ table, tableName }, manifest, homeCopyItem(manifest, bucket));
+  if (!source) return { outcome: 'gone' };
+  const { manifest, writtenAt } = source;
+  const outcome = await writeItems({ table, tableName }, manifest, homeCopyItem(manifest, bucket));
+  if (outcome === 'deleted') return { outcome };
   // Also when it was indexed before: the try that did so may have failed here.
-  if (copies)
+  if (copies) {
+    // Copies for a window that is closed are begun by the sweep, once it opens.
+    const targets = copies.rules.filter(
+      (rule) => isWanted(rule, filteredManifest(manifest)) && isOpen(rule, now()),
+    );
     await sendCopyJobs(
       copies.queue,
-      copies.targets.map((target) => ({ key, target })),
+      targets.map(({ to }) => ({ key, target: to })),
     );
-  return isNew ? 'indexed' : 'alreadyIndexed';
+  }
+  if (outcome !== 'written') return { outcome: 'alreadyIndexed' };
+  return { outcome: 'indexed', status: manifest.status, writtenAt };
 }

@@ -19,7 +19,7 @@ bucket of each region: every one has the copies of the others besides its own re
                        stopped goes on from there, and a finished one removes it
   --parallel N         recordings written at once (default 16)
 
-The last line of the output is one JSON object: {"bucket","table","manifests","restored","newer","gone","invalid"}.
+The last line of the output is one JSON object: {"bucket","table","manifests","restored","newer","deleted","fates","gone","invalid"}.
 Exit code: 0 all restored, 1 some manifests cannot be read (their keys are named), or AWS failed, 2 wrong usage.`;
 
 class UsageError extends Error {}

@@ -1,6 +1,6 @@
 /**
  * Restores the index from the manifests in one region's bucket: of recordings made there, and of copies, whose home region
- * may be lost. It may be stopped and started at any time, run beside index-recording, and run for every region's bucket.
+ * may be lost. Holds, and deletions that are under way, come back first, from their own objects. It may be stopped and started at any time, run beside index-recording, and run for every region's bucket.
  */
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { copyItem } from '../../core/index-items.ts';
@@ -8,6 +8,7 @@ import { parseManifestKey, ROOT_PREFIX } from '../../core/keys.ts';
 import { InvalidManifestError } from '../../core/manifest.ts';
 import { readManifest } from '../shared/source-manifest.ts';
 import type { IndexDependencies } from './index-recording.ts';
+import { restoreFates } from './restore-fates.ts';
 import { writeItems } from './write-items.ts';
 
 export interface RebuildOptions {
@@ -29,6 +30,10 @@ export interface RebuildProgress {
   restored: number;
   /** Recordings that the index has in a higher revision than this bucket. */
   newer: number;
+  /** Recordings that are deleted, or being deleted: they are not brought back, and what is left of them is deleted. */
+  deleted: number;
+  /** Holds, releases and deletions that the index has got back, or had. */
+  fates: number;
   /** Manifests deleted between the listing and the reading. */
   gone: number;
   /** Keys of manifests that this version cannot read. */
@@ -36,7 +41,9 @@ export interface RebuildProgress {
   lastKey?: string;
 }
 
-type Outcome = 'restored' | 'newer' | 'gone' | InvalidManifestError;
+type Outcome = 'restored' | 'newer' | 'gone' | 'deleted' | InvalidManifestError;
+
+const RESTORE_OUTCOMES = { written: 'restored', known: 'newer', deleted: 'deleted' } as const;
 
 /**
  * Writes all items of every manifest in the bucket, in order of key. What the index has in a higher revision stays.
@@ -46,7 +53,17 @@ export async function rebuildIndex(
   dependencies: IndexDependencies,
   { bucket, region, startAfter, parallel, onProgress }: RebuildOptions,
 ): Promise<RebuildProgress> {
-  const progress: RebuildProgress = { manifests: 0, restored: 0, newer: 0, gone: 0, invalid: [] };
+  const progress: RebuildProgress = {
+    manifests: 0,
+    restored: 0,
+    newer: 0,
+    deleted: 0,
+    fates: 0,
+    gone: 0,
+    invalid: [],
+  };
+  // First, also when a run goes on: no recording is there for a moment without its holds.
+  progress.fates = await restoreFates(dependencies, { bucket, region });
   let token: string | undefined;
   do {
     const { Contents = [], NextContinuationToken } = await dependencies.s3.send(
@@ -81,7 +98,8 @@ async function restore(
     if (!manifest) return 'gone';
     // A copy's manifest is written last, once every file of it is verified (DESIGN.md 4.10): where it is, the copy is.
     const copy = copyItem(manifest, region, bucket, region === manifest.homeRegion ? 'home' : 'replica');
-    return (await writeItems({ table, tableName }, manifest, copy, { restore: true })) ? 'restored' : 'newer';
+    const outcome = await writeItems({ table, tableName }, manifest, copy, { restore: true });
+    return RESTORE_OUTCOMES[outcome];
   } catch (error) {
     if (error instanceof InvalidManifestError) return error;
     throw error;

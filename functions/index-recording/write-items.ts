@@ -7,8 +7,10 @@
  */
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { DeleteCommand, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { dueItem, tenantItem } from '../../core/fate-items.ts';
 import { entryItems, isEntryKey } from '../../core/index-entries.ts';
 import {
+  type IndexedRecording,
   type RecordingCopy,
   recordingItem,
   recordingKey,
@@ -17,6 +19,7 @@ import {
 } from '../../core/index-items.ts';
 import type { Manifest } from '../../core/manifest.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
+import { isFinal, readDeletion } from '../shared/fates.ts';
 
 export interface WriteOptions {
   /** Writes items of the same revision again, as an index that lost some of them needs it. */
@@ -29,20 +32,30 @@ const PARALLEL_WRITES = 10;
 type Revised = TableKey & { revision: number };
 
 /**
- * Writes the copy, the entries and the recording item of a manifest.
- * @returns whether the recording item was written: false if it was there in this or a higher revision
+ * `known`: the recording item was there in this or a higher revision; `deleted`: the recording has been deleted, or is being,
+ * and expire-recordings has been told that something of it is there.
  */
+export type WriteOutcome = 'written' | 'known' | 'deleted';
+
+/** Writes the copy, the entries and the recording item of a manifest, unless the recording has been deleted. */
 export async function writeItems(
   target: IndexTable,
   manifest: Manifest,
   copy: RecordingCopy & TableKey,
   { restore = false }: WriteOptions = {},
-): Promise<boolean> {
-  const { recordingId, revision } = manifest;
-  const isWritten = restore ? false : ((await indexedRevision(target, recordingId)) ?? 0) >= revision;
+): Promise<WriteOutcome> {
+  const { recordingId, revision, homeRegion } = manifest;
+  // In this order: what is deleted between the two is found by the look that every deletion has later.
+  const indexed = restore ? 0 : ((await indexedRevision(target, recordingId)) ?? 0);
+  if (isFinal(await readDeletion(target, recordingId))) {
+    await putItem(target, dueItem(homeRegion, { kind: 'recording', recordingId }, new Date()));
+    return 'deleted';
+  }
+  const isWritten = indexed >= revision;
   let isNew = false;
   if (!isWritten) {
     const recording = recordingItem(manifest);
+    await noteTenant(target, recording);
     // The copy first: a recording that is found must have at least one place to be played from.
     // Never the same one again: whoever made a copy knows more of it than its manifest says.
     await putIfNewer(target, copy, false);
@@ -50,8 +63,23 @@ export async function writeItems(
     isNew = await putIfNewer(target, recording, restore);
   }
   await removeOutdated(target, recordingId);
-  return isNew;
+  return isNew ? 'written' : 'known';
 }
+
+/** Those that this process has noted, by table. */
+const noted = new Set<string>();
+
+/** Once for each tenant: expire-recordings looks for old recordings tenant by tenant. Before the first can be found. */
+async function noteTenant(target: IndexTable, { homeRegion, tenant }: IndexedRecording): Promise<void> {
+  const item = tenantItem(homeRegion, tenant);
+  const name = `${target.tableName} ${item.sk}`;
+  if (noted.has(name)) return;
+  await putItem(target, item);
+  noted.add(name);
+}
+
+const putItem = ({ table, tableName }: IndexTable, Item: TableKey) =>
+  table.send(new PutCommand({ TableName: tableName, Item }));
 
 async function indexedRevision(
   { table, tableName }: IndexTable,

@@ -1,16 +1,9 @@
 /** All recordings of one call. */
-import { entryPartitions, type RecordingSummary } from '../../core/index-entries.ts';
+import type { TenantScope } from '../../core/access.ts';
+import type { RecordingSummary } from '../../core/index-entries.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
-import { queryEntries } from './search.ts';
-
-export interface FoundCall {
-  /** Every id by which the recordings of the call know each other. */
-  correlationIds: string[];
-  /** In order of their start. */
-  recordings: RecordingSummary[];
-  /** Whether there are more than can be answered at once. */
-  truncated: boolean;
-}
+import type { FoundCall } from './answers.ts';
+import { queryEntries, scopedPartitions } from './search.ts';
 
 /** A call has two recordings, and some more for each transfer. */
 export const MAX_CALL_RECORDINGS = 500;
@@ -20,14 +13,14 @@ const MAX_CALL_IDS = 100;
 const ALL_TIMES: [string, string] = ['0', '~'];
 
 /**
- * The call that an id belongs to: a `callId` or any correlation id. A redirection renews the id, and one recording knows both
+ * The call that an id belongs to, as far as it is of the tenants in scope: a `callId` or any correlation id. A redirection renews the id, and one recording knows both
  * (`call-identity.ts`), so that the ids of what is found are asked for as well, until there are no new ones.
  * @returns undefined if no recording has this id
  */
 export async function findCall(
   index: IndexTable,
   id: string,
-  tenant?: string,
+  scope: TenantScope,
 ): Promise<FoundCall | undefined> {
   const found = new Map<string, RecordingSummary>();
   const asked = new Set<string>();
@@ -35,7 +28,7 @@ export async function findCall(
   let isShort = false;
   while (ids.length > 0 && found.size < MAX_CALL_RECORDINGS) {
     for (const next of ids) asked.add(next);
-    const answers = await Promise.all(ids.map((next) => recordingsOf(index, next, tenant)));
+    const answers = await Promise.all(ids.map((next) => recordingsOf(index, next, scope)));
     isShort ||= answers.some(({ isAll }) => !isAll);
     for (const recording of answers.flatMap(({ recordings }) => recordings))
       found.set(recording.recordingId, recording);
@@ -58,14 +51,13 @@ export async function findCall(
 async function recordingsOf(
   index: IndexTable,
   id: string,
-  tenant: string | undefined,
+  scope: TenantScope,
 ): Promise<{ recordings: RecordingSummary[]; isAll: boolean }> {
   const recordings: RecordingSummary[] = [];
-  for (const partition of entryPartitions('call', id, tenant)) {
+  for (const partition of scopedPartitions('call', id, scope)) {
     let startKey: Record<string, unknown> | undefined;
     do {
       const { entries, lastKey } = await queryEntries(index, partition, {
-        byTenant: tenant !== undefined,
         between: ALL_TIMES,
         limit: MAX_CALL_RECORDINGS + 1 - recordings.length,
         startKey,

@@ -8,6 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { ProblemError } from './problems.ts';
 
 const cursorSchema = z.tuple([
   z.record(z.string(), z.string()),
@@ -16,9 +17,9 @@ const cursorSchema = z.tuple([
 ]);
 
 /** The cursor is not one of ours, or belongs to another query. */
-export class InvalidCursorError extends Error {
+export class InvalidCursorError extends ProblemError {
   constructor() {
-    super('this cursor does not belong to this query: repeat the query without it');
+    super(400, 'this cursor does not belong to this query: repeat the query without it');
     this.name = 'InvalidCursorError';
   }
 }

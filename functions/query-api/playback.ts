@@ -3,17 +3,9 @@ import { GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/cli
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { IndexedRecording, RecordingCopy } from '../../core/index-items.ts';
 import type { ManifestFile } from '../../core/manifest.ts';
+import type { PlaybackAddress } from './answers.ts';
 import { AUDIO_URL_TTL_SECONDS } from './constants.ts';
-
-export interface PlaybackAddress {
-  url: string;
-  expiresAt: string;
-  contentType: string;
-  /** Of the whole file, to check the download against. */
-  sha256: string;
-  bytes: number;
-  region: string;
-}
+import { ProblemError } from './problems.ts';
 
 export interface PlaybackDependencies {
   /** S3 client for the buckets of a region. */
@@ -28,10 +20,10 @@ export interface PlaybackDependencies {
 const HEAD_TIMEOUT_MS = 2_000;
 
 /** No verified copy of a recording gave its audio. The message says what came of each. */
-export class NoCopyAnswersError extends Error {
+export class NoCopyAnswersError extends ProblemError {
   constructor(recordingId: string, failures: string[]) {
     const why = failures.length > 0 ? failures.join('; ') : 'there is none';
-    super(`no verified copy of recording ${recordingId} can be played: ${why}`);
+    super(503, `no verified copy of recording ${recordingId} can be played: ${why}`, { 'retry-after': '10' });
     this.name = 'NoCopyAnswersError';
   }
 }

@@ -1,6 +1,7 @@
 /** Searches the index: one page of a query, one recording, its copies. */
 import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
+import type { TenantScope } from '../../core/access.ts';
 import {
   BY_TENANT_INDEX,
   BY_TIME_INDEX,
@@ -21,6 +22,7 @@ import {
   recordingPartition,
 } from '../../core/index-items.ts';
 import type { Direction, RecordingStatus } from '../../core/manifest.ts';
+import { haveWords, nameKey } from '../../core/name-words.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { mergeShards, type ReadOn } from './merge-shards.ts';
 
@@ -32,7 +34,7 @@ export interface TimeRange {
 
 /** Recordings for which all of it holds. `number`, `user` and `group` are keys as `entryKey` makes them. */
 export interface RecordingQuery extends TimeRange {
-  /** All tenants when absent. */
+  /** All that the caller sees when absent. */
   tenant?: string;
   number?: string;
   user?: string;
@@ -41,6 +43,8 @@ export interface RecordingQuery extends TimeRange {
   status?: RecordingStatus;
   direction?: Direction;
   minDurationMs?: number;
+  /** Beginnings of words of participants' names, as `nameWords` writes them, with spaces between. */
+  text?: string;
 }
 
 /** At most `limit`, beginning behind the entry whose sort key is `after`. */
@@ -67,16 +71,20 @@ export const MAX_ENTRIES_READ = 2_000;
 const MAX_CHUNK = 250;
 
 /** What a query may name, the rarest first: its partition is read, and the other conditions are applied to its entries. */
-const KEYS: readonly (keyof RecordingQuery & EntryKind)[] = ['number', 'user', 'group', 'slot', 'status'];
+const KEYS = ['number', 'user', 'name', 'group', 'slot', 'status'] as const satisfies EntryKind[];
 
-/** One page of a query. Reads about as many entries as the page has, where the conditions leave nothing out. */
+/**
+ * One page of a query, of the tenants in scope. Reads about as many entries as the page has, where the conditions leave
+ * nothing out.
+ */
 export async function searchRecordings(
   index: IndexTable,
   query: RecordingQuery,
   page: PageRequest,
+  scope: TenantScope,
 ): Promise<RecordingPage> {
   const { kind, value } = drivingKey(query);
-  const partitions = entryPartitions(kind, value, query.tenant);
+  const partitions = scopedPartitions(kind, value, narrow(scope, query.tenant));
   const isWanted = conditionOf(query, kind);
   let entriesRead = 0;
   const readers = partitions.map((partition) =>
@@ -108,12 +116,35 @@ export async function searchRecordings(
   return { items, entriesRead };
 }
 
+/** The tenants of a scope that a query may read: one that is not in it stays outside, whatever the query says. */
+const narrow = (scope: TenantScope, tenant: string | undefined): TenantScope =>
+  tenant === undefined ? scope : scope === 'all' || scope.includes(tenant) ? [tenant] : [];
+
+/** A partition of one of the two indexes. */
+export interface ScopedPartition {
+  indexName: typeof BY_TIME_INDEX | typeof BY_TENANT_INDEX;
+  partition: string;
+}
+
+/** Every partition with a kind's entries of a value that is of the tenants in scope, and of nobody else. */
+export const scopedPartitions = (kind: EntryKind, value: string, scope: TenantScope): ScopedPartition[] =>
+  scope === 'all'
+    ? entryPartitions(kind, value).map((partition) => ({ indexName: BY_TIME_INDEX, partition }))
+    : [...new Set(scope)].flatMap((tenant) =>
+        entryPartitions(kind, value, tenant).map((partition) => ({ indexName: BY_TENANT_INDEX, partition })),
+      );
+
 /** A status other than `complete` is rare, and the best key but a person's. */
 function drivingKey(query: RecordingQuery): { kind: EntryKind; value: string } {
-  const order = query.status === 'complete' ? KEYS : KEYS.toSorted(bySlotAfterStatus);
-  const kind = order.find((key) => query[key] !== undefined);
-  return kind ? { kind, value: String(query[kind]) } : { kind: 'time', value: '' };
+  const { number, user, text, group, slot, status } = query;
+  const [word] = wordsOf(text).toSorted((one, other) => other.length - one.length);
+  const values = { number, user, name: word && nameKey(word), group, slot, status };
+  const order = status === 'complete' ? KEYS : KEYS.toSorted(bySlotAfterStatus);
+  const kind = order.find((key) => values[key] !== undefined);
+  return kind ? { kind, value: String(values[kind]) } : { kind: 'time', value: '' };
 }
+
+const wordsOf = (text: string | undefined): string[] => text?.split(' ') ?? [];
 
 const bySlotAfterStatus = (one: EntryKind, other: EntryKind): number =>
   Number(one === 'slot') - Number(other === 'slot');
@@ -122,7 +153,8 @@ type Condition = (entry: IndexEntry) => boolean;
 
 /** What is left to be asked of each entry; undefined if the key says it all. */
 function conditionOf(query: RecordingQuery, key: EntryKind): Condition | undefined {
-  const { user, group, slot, status, direction, minDurationMs } = query;
+  const { user, group, slot, status, direction, minDurationMs, text } = query;
+  const asked = wordsOf(text);
   const conditions: [EntryKind | undefined, unknown, Condition][] = [
     ['user', user, ({ users }) => users.includes(String(user))],
     ['group', group, ({ summary }) => isOfGroup(summary, String(group))],
@@ -130,23 +162,24 @@ function conditionOf(query: RecordingQuery, key: EntryKind): Condition | undefin
     ['status', status, ({ summary }) => summary.status === status],
     [undefined, direction, ({ summary }) => summary.direction === direction],
     [undefined, minDurationMs, ({ summary }) => summary.durationMs >= Number(minDurationMs)],
+    // Its key is of one word's beginning only.
+    [undefined, text, ({ nameWords }) => haveWords(nameWords, asked)],
   ];
-  const asked = conditions.filter(([kind, value]) => value !== undefined && kind !== key);
-  return asked.length > 0 ? (entry) => asked.every(([, , holds]) => holds(entry)) : undefined;
+  const open = conditions.filter(([kind, value]) => value !== undefined && kind !== key);
+  return open.length > 0 ? (entry) => open.every(([, , holds]) => holds(entry)) : undefined;
 }
 
 /** Reads one partition from its newest entry on, within the query and before `after`. */
 function reader(
   index: IndexTable,
-  partition: string,
-  { from, to, tenant }: RecordingQuery,
+  partition: ScopedPartition,
+  { from, to }: TimeRange,
   after: string | undefined,
   count: (entries: number) => void,
 ): ReadOn<IndexEntry> {
   let startKey: Record<string, unknown> | undefined;
   return async (limit) => {
     const { entries, lastKey } = await queryEntries(index, partition, {
-      byTenant: tenant !== undefined,
       // Sort keys are `<time>#<id>`: longer than a bare time, so `to` itself is outside.
       between: [from.toISOString(), after ?? to.toISOString()],
       limit,
@@ -159,7 +192,6 @@ function reader(
 }
 
 export interface EntryRange {
-  byTenant: boolean;
   /** Sort keys, both inclusive. */
   between: [string, string];
   limit: number;
@@ -169,14 +201,14 @@ export interface EntryRange {
 /** One read of a partition, newest first. `lastKey` is there if it may go on. */
 export async function queryEntries(
   { table, tableName }: IndexTable,
-  partition: string,
-  { byTenant, between: [lowest, highest], limit, startKey }: EntryRange,
+  { indexName, partition }: ScopedPartition,
+  { between: [lowest, highest], limit, startKey }: EntryRange,
 ): Promise<{ entries: IndexEntry[]; lastKey: Record<string, unknown> | undefined }> {
   const { Items = [], LastEvaluatedKey } = await table.send(
     new QueryCommand({
       TableName: tableName,
-      IndexName: byTenant ? BY_TENANT_INDEX : BY_TIME_INDEX,
-      KeyConditionExpression: `${byTenant ? 'tenantPk' : 'timePk'} = :pk AND timeSk BETWEEN :lowest AND :highest`,
+      IndexName: indexName,
+      KeyConditionExpression: `${indexName === BY_TENANT_INDEX ? 'tenantPk' : 'timePk'} = :pk AND timeSk BETWEEN :lowest AND :highest`,
       ExpressionAttributeValues: { ':pk': partition, ':lowest': lowest, ':highest': highest },
       ScanIndexForward: false,
       Limit: limit,

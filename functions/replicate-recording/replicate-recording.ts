@@ -11,8 +11,17 @@ import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { CopyJob } from '../../core/copy-jobs.ts';
 import { replicaCopyItem } from '../../core/index-items.ts';
 import { parseManifestKey } from '../../core/keys.ts';
+import type { Manifest } from '../../core/manifest.ts';
+import {
+  dueAt,
+  filteredManifest,
+  isOpen,
+  isWanted,
+  type ReplicationRule,
+} from '../../core/replication-rules.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import type { RecordingPlace, RecordingPlaces } from '../shared/environment.ts';
+import { isFinal, readDeletion } from '../shared/fates.ts';
 import { objectsOf, readManifest, type SourceManifest } from '../shared/source-manifest.ts';
 import {
   compareObject,
@@ -20,7 +29,7 @@ import {
   isMissing,
   type StoragePlace,
 } from '../shared/stored-objects.ts';
-import { COPY_SIZES, type CopySizes, copyObject } from './copy-object.ts';
+import { COPY_SIZES, type CopySizes, copyObject, type ObjectProtection } from './copy-object.ts';
 
 export interface ReplicateDependencies extends IndexTable {
   /** S3 client for the buckets of a region. */
@@ -28,21 +37,25 @@ export interface ReplicateDependencies extends IndexTable {
   /** This function's region: only its own recordings are copied by it. */
   homeRegion: string;
   places: RecordingPlaces;
+  rules: ReplicationRule[];
   sizes?: CopySizes;
+  /** How the objects of a copy are kept from deletion; not at all when absent. */
+  protectionOf?: (manifest: Manifest) => Promise<ObjectProtection>;
   now?: () => Date;
 }
 
 /**
- * `alreadyCopied`: every file was there and right; `gone`: the home region has no such recording any more, and whatever
- * the target holds of it stays.
+ * `alreadyCopied`: every file was there and right; `gone`: the home region has no such recording any more, or it is being
+ * deleted; nothing is copied, and expire-recordings deletes what the target holds of it; `outsideWindow`: the window has
+ * closed, and the sweep asks again when it opens; `unwanted`: the target's filters leave the recording out.
  */
-export type CopyOutcome = 'copied' | 'alreadyCopied' | 'gone';
+export type CopyOutcome = 'copied' | 'alreadyCopied' | 'gone' | 'outsideWindow' | 'unwanted';
 
 export interface CopyResult {
   outcome: CopyOutcome;
   /** Of the files that were copied by this call. */
   copiedBytes: number;
-  /** From the end of the recording until its copy was verified. Absent when it is gone. */
+  /** From when the copy was due until it was verified. Absent when there is none, or it is of a backfill. */
   lagMs?: number;
 }
 
@@ -91,18 +104,31 @@ export async function replicateRecording(
   dependencies: ReplicateDependencies,
   job: CopyJob,
 ): Promise<CopyResult> {
-  const { homeRegion, places, s3For, now = () => new Date() } = dependencies;
+  const { homeRegion, places, rules, s3For, now = () => new Date() } = dependencies;
   const home = places[homeRegion];
   const place = places[job.target];
-  if (!home || !place || job.target === homeRegion || parseManifestKey(job.key)?.homeRegion !== homeRegion)
+  const rule = rules.find(({ to }) => to === job.target);
+  if (
+    !home ||
+    !place ||
+    !rule ||
+    job.target === homeRegion ||
+    parseManifestKey(job.key)?.homeRegion !== homeRegion
+  )
     throw new ForeignCopyJobError(job, homeRegion);
+  const { recordingId } = parseManifestKey(job.key) as { recordingId: string };
+  // A manifest of it may still be there, or have come late: expire-recordings deletes that, too.
+  if (isFinal(await readDeletion(dependencies, recordingId))) return { outcome: 'gone', copiedBytes: 0 };
   const target: StoragePlace = { s3: s3For(job.target), place };
   const round: Round = { ...dependencies, home, target, region: job.target };
 
   let copiedBytes = 0;
+  // What is begun within the window is completed.
+  if (!isOpen(rule, now())) return { outcome: 'outsideWindow', copiedBytes };
   for (let rounds = 1; rounds <= MAX_ROUNDS; rounds++) {
     const source = await readManifest(s3For(homeRegion), home.bucket, job.key);
     if (!source) return { outcome: 'gone', copiedBytes };
+    if (!isWanted(rule, filteredManifest(source.manifest))) return { outcome: 'unwanted', copiedBytes };
     const copied = await copyFiles(round, source);
     if (copied instanceof Error) {
       // Either the recording was rewritten meanwhile, or the trouble stays.
@@ -116,7 +142,9 @@ export async function replicateRecording(
     return {
       outcome: copiedBytes > 0 ? 'copied' : 'alreadyCopied',
       copiedBytes,
-      lagMs: verifiedAt.getTime() - Date.parse(source.manifest.endedAt),
+      ...(!job.backfill && {
+        lagMs: verifiedAt.getTime() - dueAt(rule, new Date(source.manifest.endedAt)).getTime(),
+      }),
     };
   }
   throw new RecordingKeepsChangingError(job.key, MAX_ROUNDS);
@@ -129,26 +157,57 @@ interface Round extends ReplicateDependencies {
   region: string;
 }
 
-/** @returns the bytes copied, or what a change of the source may have caused */
+/**
+ * Where the target has no manifest, it has never had the whole recording: all is copied without looking, but for what is
+ * large. Otherwise what is there and is right is left alone.
+ * @returns the bytes copied, or what a change of the source may have caused
+ */
 async function copyFiles(round: Round, source: SourceManifest): Promise<{ bytes: number } | Error> {
-  const { home, target, region, homeRegion, sizes = COPY_SIZES } = round;
-  let bytes = 0;
-  for (const object of objectsOf(source)) {
-    if ((await compareObject(target, object)) === 'same') continue;
-    try {
-      await copyObject(target, home.bucket, object, homeRegion, sizes);
-    } catch (error) {
-      if (isMissing(error)) return new SourceFileMissingError(home.bucket, object.key);
-      if ((error as Error).name === 'PreconditionFailed') return error as Error;
-      // A range of a source that has become shorter.
-      if ((error as Error).name === 'InvalidArgument' && object.bytes > sizes.singleCopyBytes)
-        return error as Error;
-      throw error;
-    }
-    if ((await compareObject(target, object)) !== 'same') return new CopyMismatchError(region, object);
-    bytes += object.bytes;
+  const manifestState = await compareObject(round.target, source);
+  const protection = await round.protectionOf?.(source.manifest);
+  const files = objectsOf(source).slice(0, -1);
+  const results = await Promise.allSettled(
+    files.map((file) => copyFile(round, file, protection, manifestState === 'missing')),
+  );
+  const copied = results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+  const failed = copied.find((result) => result instanceof Error);
+  if (failed) return failed;
+  // The manifest is the last: without it there is no recording.
+  const last = manifestState === 'same' ? { bytes: 0 } : await copyFile(round, source, protection, true);
+  if (last instanceof Error) return last;
+  return { bytes: (copied as { bytes: number }[]).reduce((sum, { bytes }) => sum + bytes, last.bytes) };
+}
+
+/** @param isNew whether the target can have nothing of it that is worth a look */
+async function copyFile(
+  { home, target, region, homeRegion, sizes = COPY_SIZES }: Round,
+  object: ExpectedObject,
+  protection: ObjectProtection | undefined,
+  isNew: boolean,
+): Promise<{ bytes: number } | Error> {
+  const looks = !isNew || object.bytes >= sizes.lookFirstBytes;
+  if (looks && (await compareObject(target, object)) === 'same') return { bytes: 0 };
+  try {
+    const sha256 = await copyObject(target, object, {
+      sourceBucket: home.bucket,
+      origin: homeRegion,
+      sizes,
+      protection,
+    });
+    // What S3 has computed as it wrote is the same that HEAD would tell.
+    const isRight = sha256 ? sha256 === object.sha256 : (await compareObject(target, object)) === 'same';
+    return isRight ? { bytes: object.bytes } : new CopyMismatchError(region, object);
+  } catch (error) {
+    if (isMissing(error)) return new SourceFileMissingError(home.bucket, object.key);
+    if ((error as Error).name === 'PreconditionFailed') return error as Error;
+    // A range of a source that has become shorter.
+    if ((error as Error).name === 'InvalidArgument' && object.bytes > sizes.singleCopyBytes)
+      return error as Error;
+    throw error;
   }
-  return { bytes };
 }
 
 /** @returns false if the index knows of a copy of a newer revision */

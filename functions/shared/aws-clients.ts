@@ -55,3 +55,18 @@ export function s3Client(region?: string): S3Client {
   s3Clients.set(region, client);
   return client;
 }
+
+const impatientS3Clients = new Map<string, S3Client>();
+
+/** The same for small requests of work that comes again: a region that does not answer is given up within seconds. */
+export function impatientS3Client(region: string): S3Client {
+  const known = impatientS3Clients.get(region);
+  if (known) return known;
+  const client = new S3Client({
+    region,
+    forcePathStyle: Boolean(process.env.AWS_ENDPOINT_URL),
+    ...IMPATIENT,
+  });
+  impatientS3Clients.set(region, client);
+  return client;
+}

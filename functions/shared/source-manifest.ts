@@ -8,6 +8,8 @@ import { type ExpectedObject, isMissing } from './stored-objects.ts';
 /** A manifest as an object among the others. */
 export interface SourceManifest extends ExpectedObject {
   manifest: Manifest;
+  /** When S3 took it. */
+  writtenAt: Date | undefined;
 }
 
 /**
@@ -18,15 +20,19 @@ export async function readManifest(
   s3: S3Client,
   bucket: string,
   key: string,
+  abortSignal?: AbortSignal,
 ): Promise<SourceManifest | undefined> {
   try {
-    const { Body, ETag } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+    const { Body, ETag, LastModified } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }), {
+      ...(abortSignal && { abortSignal }),
+    });
     const text = Buffer.from((await Body?.transformToByteArray()) ?? []);
     const manifest = parseManifest(text.toString('utf8'), key);
     const ownKey = manifestKey(locationOf(manifest));
     if (ownKey !== key) throw new InvalidManifestError(key, `by what it says, it belongs at ${ownKey}`);
     return {
       manifest,
+      writtenAt: LastModified,
       key,
       bytes: text.length,
       sha256: createHash('sha256').update(text).digest('hex'),

@@ -43,8 +43,8 @@ export async function compareObject(
   }
 }
 
-/** The SHA-256 of a whole object in hex. A checksum of checksums (`<base64>-<parts>`) says nothing of the whole. */
-function wholeChecksum(head: { ChecksumSHA256?: string; ChecksumType?: string }): string | undefined {
+/** The SHA-256 of a whole object in hex, in what S3 answers. A checksum of checksums (`<base64>-<parts>`) says nothing of the whole. */
+export function wholeChecksum(head: { ChecksumSHA256?: string; ChecksumType?: string }): string | undefined {
   const { ChecksumSHA256: checksum, ChecksumType: type } = head;
   if (!checksum || type === 'COMPOSITE' || checksum.includes('-')) return undefined;
   return Buffer.from(checksum, 'base64').toString('hex');

@@ -19,9 +19,12 @@ export const METRICS = {
   withoutFreshReport: 'SlotsWithoutFreshReport',
   /** SRV records of the plan that the zone does not hold, or not as one multivalue answer. */
   missingRecords: 'MissingRecords',
-  /** Runs that changed nothing because they could not (dimension `reason`: a `SkipReason`). */
+  /** Runs that changed nothing because they could not (dimension `REASON_DIMENSION`: a `SkipReason`). */
   skipped: 'SkippedRuns',
+  /** Of each run, 0 or 1: it could change nothing, and not for a change that is still on its way. */
+  failed: 'FailedRuns',
 } as const;
+export const REASON_DIMENSION = 'reason';
 
 /**
  * `pending`: the last change is not at all DNS servers yet; `throttled`: Route 53 or DynamoDB wants fewer requests;

@@ -5,6 +5,7 @@
  * stay, and health checks steer without it (DESIGN.md 4.1, 4.2). Runs with the same facts make the same changes, so two at
  * once do no harm.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '@aws-lambda-powertools/logger';
 import type { Route53Client } from '@aws-sdk/client-route-53';
 import { REPORT_STALE_SECONDS, type Steering } from '../../core/fleet.ts';
@@ -74,7 +75,10 @@ export async function steerTraffic(
     run.weights = largestWeights(records);
 
     const changes = fittingBatch(decide(records, reports, steering, nowMs));
-    if (changes.length === 0) return run;
+    if (changes.length === 0) {
+      await showWeights(fleet, steering, run.weights, logger);
+      return run;
+    }
     const comment = `steer-traffic ${environment.region}`;
     const changeId = await writeWeights(route53, hostedZoneId, changes, comment);
     run.changes = changes.map(({ change }) => change);
@@ -83,7 +87,7 @@ export async function steerTraffic(
     run.weights = largestWeights(
       records.map((record) => ({ ...record, weight: written.get(record) ?? record.weight })),
     );
-    await remember(fleet, slots, steering, run.changes, changeId, nowMs, logger);
+    await remember(fleet, slots, steering, run, changeId, nowMs, logger);
     return run;
   } catch (error) {
     const reason = skipReason(error);
@@ -158,7 +162,7 @@ async function remember(
   fleet: FleetTable,
   slots: string[],
   before: Steering,
-  changes: WeightChange[],
+  { changes, weights }: SteeringRun,
   changeId: string | undefined,
   nowMs: number,
   logger: Logger,
@@ -169,14 +173,34 @@ async function remember(
     const time = changed.has(slot) ? now : before.changedAt[slot];
     return time ? [[slot, time]] : [];
   });
-  try {
-    await writeSteering(fleet, {
+  await note(
+    fleet,
+    {
       changedAt: Object.fromEntries(changedAt),
+      weights: Object.fromEntries(weights),
       ...(changeId && { changeId }),
-    });
+    },
+    logger,
+  );
+}
+
+/** Somebody else may have changed them, and before the first change nothing is noted at all. */
+async function showWeights(
+  fleet: FleetTable,
+  before: Steering,
+  weights: Map<string, number>,
+  logger: Logger,
+): Promise<void> {
+  if (isDeepStrictEqual(before.weights, Object.fromEntries(weights))) return;
+  await note(fleet, { ...before, weights: Object.fromEntries(weights) }, logger);
+}
+
+async function note(fleet: FleetTable, steering: Steering, logger: Logger): Promise<void> {
+  try {
+    await writeSteering(fleet, steering);
   } catch (error) {
     if (!skipReason(error)) throw error;
-    logger.error('weights changed, but not noted when', { error });
+    logger.error('weights not noted', { error });
   }
 }
 

@@ -1,6 +1,9 @@
 /** Names shared by this function and the construct that deploys it. */
 export const SERVICE_NAME = 'sweep-recordings';
 
+/** Environment variable: seconds after which what has not arrived is missing (`graceMs`); not set by the stacks, for drills. */
+export const SWEEP_GRACE_SECONDS = 'SIPREC_SWEEP_GRACE_SECONDS';
+
 /** Metric names. Those of copies have the dimension `TARGET_DIMENSION`. */
 export const METRICS = {
   /** Of this run. */
@@ -9,7 +12,7 @@ export const METRICS = {
   requested: 'CopiesRequestedAgain',
   checked: 'CopiesChecked',
   damaged: 'CopiesFoundDamaged',
-  /** Of a whole round through all days, told at its end: copies that are due and not there, and the age of the oldest. */
+  /** Of a whole round through all days, told at its end: copies that are due and not there, and how long the oldest is due. */
   backlog: 'ReplicationBacklog',
   backlogAge: 'ReplicationBacklogAgeSeconds',
 } as const;

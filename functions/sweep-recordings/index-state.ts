@@ -2,15 +2,30 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { BatchGetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import { z } from 'zod';
-import { COPY_STATES, copyKey, recordingKey, type TableKey } from '../../core/index-items.ts';
+import type { z } from 'zod';
+import {
+  copyKey,
+  indexedRecordingSchema,
+  recordingCopySchema,
+  recordingKey,
+  type TableKey,
+} from '../../core/index-items.ts';
+import type { ReplicationRule } from '../../core/replication-rules.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
+import type { SweptRecording } from './home-recordings.ts';
 
-const recordingStateSchema = z.object({ revision: z.number(), endedAt: z.string() });
-const copyStateSchema = z.object({
-  revision: z.number(),
-  state: z.enum(COPY_STATES).default('verified'),
+const recordingStateSchema = indexedRecordingSchema.pick({
+  revision: true,
+  endedAt: true,
+  files: true,
+  // What filters look at.
+  tenant: true,
+  direction: true,
+  durationMs: true,
+  broadWorks: true,
+  participants: true,
 });
+const copyStateSchema = recordingCopySchema.pick({ revision: true, state: true, verifiedAt: true });
 export type RecordingState = z.infer<typeof recordingStateSchema>;
 export type CopyState = z.infer<typeof copyStateSchema>;
 
@@ -19,6 +34,11 @@ export interface IndexState {
   recording: RecordingState | undefined;
   copy: (region: string) => CopyState | undefined;
 }
+
+/** By other names in requests: DynamoDB keeps hundreds of words for itself. */
+const ATTRIBUTES = [
+  ...new Set(['pk', 'sk', ...Object.keys(recordingStateSchema.shape), ...Object.keys(copyStateSchema.shape)]),
+];
 
 /** DynamoDB gives no more items at once. */
 const BATCH = 100;
@@ -37,18 +57,18 @@ export class IndexTooSlowError extends Error {
 /** @throws IndexTooSlowError, or the SDK's errors */
 export async function readIndexStates(
   index: IndexTable,
-  recordingIds: string[],
-  targets: string[],
-): Promise<(recordingId: string) => IndexState> {
-  const keys = recordingIds.flatMap((id) => [
-    recordingKey(id),
-    ...targets.map((region) => copyKey(id, region)),
+  recordings: SweptRecording[],
+  rules: Pick<ReplicationRule, 'to'>[],
+): Promise<(recording: SweptRecording) => IndexState> {
+  const keys = recordings.flatMap(({ recordingId }) => [
+    recordingKey(recordingId),
+    ...rules.map(({ to }) => copyKey(recordingId, to)),
   ]);
   const items = new Map<string, unknown>();
   const name = ({ pk, sk }: TableKey) => `${pk} ${sk}`;
   for (let at = 0; at < keys.length; at += BATCH)
     for (const item of await readBatch(index, keys.slice(at, at + BATCH))) items.set(name(item), item);
-  return (recordingId) => ({
+  return ({ recordingId }) => ({
     recording: recordingStateSchema.optional().parse(items.get(name(recordingKey(recordingId)))),
     copy: (region) => copyStateSchema.optional().parse(items.get(name(copyKey(recordingId, region)))),
   });
@@ -64,8 +84,10 @@ async function readBatch({ table, tableName }: IndexTable, keys: TableKey[]): Pr
         RequestItems: {
           [tableName]: {
             Keys: open,
-            ProjectionExpression: 'pk, sk, revision, endedAt, #state',
-            ExpressionAttributeNames: { '#state': 'state' },
+            ProjectionExpression: ATTRIBUTES.map((_, index) => `#${index}`).join(),
+            ExpressionAttributeNames: Object.fromEntries(
+              ATTRIBUTES.map((name, index) => [`#${index}`, name]),
+            ),
           },
         },
       }),
@@ -76,6 +98,10 @@ async function readBatch({ table, tableName }: IndexTable, keys: TableKey[]): Pr
   }
   throw new IndexTooSlowError(tableName, open.length);
 }
+
+/** The copy is of what the index says now, and good. */
+export const isDone = (copy: CopyState | undefined, { recording }: IndexState): boolean =>
+  copy?.state === 'verified' && copy.revision >= (recording?.revision ?? 0);
 
 /** Nothing is played from the copy any more, unless it has been made anew meanwhile. */
 export async function markDamaged(

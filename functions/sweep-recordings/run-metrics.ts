@@ -4,7 +4,7 @@ import { createMetrics } from '../shared/observability.ts';
 import { METRICS, SERVICE_NAME, TARGET_DIMENSION } from './constants.ts';
 import type { SweepRun } from './sweep-recordings.ts';
 
-export function publishRun({ recordings, unindexed, copies, backlog }: SweepRun): void {
+export function publishRun({ recordings, unindexed, copies, figures }: SweepRun, now: Date): void {
   const metrics = createMetrics(SERVICE_NAME);
   metrics.addMetric(METRICS.looked, MetricUnit.Count, recordings);
   metrics.addMetric(METRICS.unindexed, MetricUnit.Count, unindexed);
@@ -15,10 +15,11 @@ export function publishRun({ recordings, unindexed, copies, backlog }: SweepRun)
     metrics.addMetric(METRICS.checked, MetricUnit.Count, checked);
     metrics.addMetric(METRICS.damaged, MetricUnit.Count, damaged);
     // In the middle of a round, nobody knows it.
-    const found = backlog?.[target];
+    const found = figures?.[target];
     if (found) {
-      metrics.addMetric(METRICS.backlog, MetricUnit.Count, found.copies);
-      metrics.addMetric(METRICS.backlogAge, MetricUnit.Seconds, found.ageSeconds);
+      const ageMs = found.oldestDueAt ? now.getTime() - Date.parse(found.oldestDueAt) : 0;
+      metrics.addMetric(METRICS.backlog, MetricUnit.Count, found.waiting);
+      metrics.addMetric(METRICS.backlogAge, MetricUnit.Seconds, ageMs / 1000);
     }
     metrics.publishStoredMetrics();
   }

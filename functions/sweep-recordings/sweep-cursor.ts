@@ -1,15 +1,21 @@
 /** How far a round through the recordings has come, kept in the index table from run to run. One writer: the region's sweep. */
-import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
+import type { TableKey } from '../../core/index-items.ts';
+import { type ReplicationFigures, replicationFiguresSchema } from '../../core/replication-report.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { sweepPartition } from './constants.ts';
+import { addLag, lagPercentiles } from './lag-histogram.ts';
 
-const backlogSchema = z.object({
-  copies: z.number(),
-  /** End of the oldest recording without this copy. */
-  oldest: z.string(),
+/** Of one target. */
+const foundSchema = z.object({
+  /** Copies that are due and not there. */
+  waiting: z.number(),
+  oldestDueAt: z.string().optional(),
+  damaged: z.number(),
+  lags: z.record(z.string(), z.number()),
 });
-export type Backlog = z.infer<typeof backlogSchema>;
+export type Found = z.infer<typeof foundSchema>;
 
 const cursorSchema = z.object({
   /** UTC day that is being gone through, `2026-11-23`; absent at the beginning of a round. */
@@ -21,7 +27,9 @@ const cursorSchema = z.object({
   /** Recordings of the last whole round; absent on the first. */
   lastRound: z.number().optional(),
   /** Found on this round so far, by target. */
-  backlog: z.record(z.string(), backlogSchema),
+  found: z.record(z.string(), foundSchema).default({}),
+  /** What the last whole round has found, by target. */
+  figures: z.record(z.string(), replicationFiguresSchema).default({}),
 });
 export type SweepCursor = z.infer<typeof cursorSchema>;
 
@@ -29,24 +37,67 @@ export interface CursorTable extends IndexTable {
   homeRegion: string;
 }
 
-/** The beginning of a round. @param lastRound recordings of the one before */
-export const newRound = (lastRound?: number): SweepCursor => ({
-  looked: 0,
-  ...(lastRound !== undefined && { lastRound }),
-  backlog: {},
+const START: SweepCursor = { looked: 0, found: {}, figures: {} };
+
+export const cursorKey = (homeRegion: string): TableKey => ({
+  pk: sweepPartition(homeRegion),
+  sk: 'CURSOR',
 });
 
-const keyOf = ({ homeRegion }: CursorTable) => ({ pk: sweepPartition(homeRegion), sk: 'CURSOR' });
-
-export async function readCursor(where: CursorTable): Promise<SweepCursor> {
-  const { table, tableName } = where;
+export async function readCursor({ table, tableName, homeRegion }: CursorTable): Promise<SweepCursor> {
   const { Item } = await table.send(
-    new GetCommand({ TableName: tableName, Key: keyOf(where), ConsistentRead: true }),
+    new GetCommand({ TableName: tableName, Key: cursorKey(homeRegion), ConsistentRead: true }),
   );
-  return Item ? cursorSchema.parse(Item) : newRound();
+  return Item ? cursorSchema.parse(Item) : structuredClone(START);
 }
 
-export async function writeCursor(where: CursorTable, cursor: SweepCursor): Promise<void> {
-  const { table, tableName } = where;
-  await table.send(new PutCommand({ TableName: tableName, Item: { ...keyOf(where), ...cursor } }));
+/** The end of one round is the beginning of the next. */
+export const nextRound = ({ looked, found }: SweepCursor, targets: string[], now: Date): SweepCursor => ({
+  looked: 0,
+  lastRound: looked,
+  found: {},
+  figures: Object.fromEntries(targets.map((target) => [target, figuresOf(found[target], now)])),
+});
+
+function figuresOf(found: Found | undefined, now: Date): ReplicationFigures {
+  const lagSeconds = found && lagPercentiles(found.lags);
+  return {
+    countedAt: now.toISOString(),
+    waiting: found?.waiting ?? 0,
+    ...(found?.oldestDueAt && { oldestDueAt: found.oldestDueAt }),
+    damaged: found?.damaged ?? 0,
+    ...(lagSeconds && { lagSeconds }),
+  };
+}
+
+const foundOf = (cursor: SweepCursor, target: string): Found => {
+  cursor.found[target] ??= { waiting: 0, damaged: 0, lags: {} };
+  return cursor.found[target];
+};
+
+export function countWaiting(cursor: SweepCursor, target: string, dueAt: Date): void {
+  const found = foundOf(cursor, target);
+  const due = dueAt.toISOString();
+  found.waiting += 1;
+  if (!found.oldestDueAt || due < found.oldestDueAt) found.oldestDueAt = due;
+}
+
+export function countDamaged(cursor: SweepCursor, target: string): void {
+  foundOf(cursor, target).damaged += 1;
+}
+
+/** The lags of a day are told: those of copies that were due before are no news. */
+const LAG_MS = 24 * 3_600_000;
+
+export function countLag(
+  cursor: SweepCursor,
+  target: string,
+  dueAt: Date,
+  verifiedAt: string,
+  now: Date,
+): void {
+  if (now.getTime() - dueAt.getTime() > LAG_MS) return;
+  // Made by a window that the deployment file had then, a copy may be earlier than it is due by now.
+  const lagMs = Math.max(0, Date.parse(verifiedAt) - dueAt.getTime());
+  addLag(foundOf(cursor, target).lags, lagMs / 1000);
 }

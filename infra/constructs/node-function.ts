@@ -1,14 +1,19 @@
 /** A Lambda function of `functions/<name>/`, bundled by esbuild into one ES module. */
 import { join } from 'node:path';
 import { AssetHashType, type Duration, RemovalPolicy } from 'aws-cdk-lib';
+import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { Architecture, Code, Function as LambdaFunction, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import { buildSync } from 'esbuild';
+import type { Deployment } from '../../core/deployment.ts';
+import { functionName, metricsNamespace } from '../../core/names.ts';
+import { METRICS_NAMESPACE_VARIABLE } from '../../functions/shared/environment.ts';
+import { bundleFunction } from './function-bundle.ts';
 
 const FUNCTIONS = join(import.meta.dirname, '../../functions');
 
 export interface NodeFunctionProps {
+  deployment: Deployment;
   /** Folder below `functions/` with its `handler.ts`. */
   name: string;
   environment: Record<string, string>;
@@ -17,17 +22,22 @@ export interface NodeFunctionProps {
   memorySize: number;
   /** Runs at once; as many as the account allows when absent. */
   reservedConcurrentExecutions?: number;
+  /** With the rights to write logs; one of its own when absent. */
+  role?: IRole;
 }
 
 export class NodeFunction extends LambdaFunction {
-  constructor(scope: Construct, id: string, { name, ...props }: NodeFunctionProps) {
+  constructor(scope: Construct, id: string, { deployment, name, environment, ...props }: NodeFunctionProps) {
     super(scope, id, {
       ...props,
+      // Known to alarms and operators without any reference to this stack.
+      functionName: functionName(deployment, name),
+      environment: { ...environment, [METRICS_NAMESPACE_VARIABLE]: metricsNamespace(deployment) },
       description: `siprec-ha ${name}`,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       handler: 'index.handler',
-      code: bundle(name),
+      code: code(name),
       tracing: Tracing.ACTIVE,
       logGroup: new LogGroup(scope, `${id}-logs`, {
         retention: RetentionDays.THREE_MONTHS,
@@ -37,36 +47,17 @@ export class NodeFunction extends LambdaFunction {
   }
 }
 
-/**
- * The code asset of a function. The SDK is bundled too: the version tested is the version that runs.
- * esbuild runs in this process; `NodejsFunction` would start npx for each function and region.
- */
-function bundle(name: string): Code {
-  const folder = join(FUNCTIONS, name);
-  return Code.fromAsset(folder, {
+/** The code asset of a function. esbuild runs in this process; `NodejsFunction` would start npx for each function and region. */
+const code = (name: string): Code =>
+  Code.fromAsset(join(FUNCTIONS, name), {
     assetHashType: AssetHashType.OUTPUT,
     bundling: {
       image: Runtime.NODEJS_24_X.bundlingImage, // never used: the local bundler below does not fail over
       local: {
         tryBundle(outputDirectory) {
-          buildSync({
-            entryPoints: [join(folder, 'handler.ts')],
-            outfile: join(outputDirectory, 'index.mjs'),
-            bundle: true,
-            platform: 'node',
-            target: 'node24',
-            format: 'esm',
-            minify: true,
-            sourcemap: false,
-            logLevel: 'warning',
-            // Dependencies that are still CommonJS call `require` for Node's own modules.
-            banner: {
-              js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
-            },
-          });
+          bundleFunction(name, join(outputDirectory, 'index.mjs'));
           return true;
         },
       },
     },
   });
-}

@@ -1,8 +1,9 @@
 /** Reading and copying recordings in any region's bucket, by name alone: regions hold no references to each other. */
 import { Stack } from 'aws-cdk-lib';
-import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { type Conditions, type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import type { Deployment } from '../../core/deployment.ts';
+import { regionPrefix } from '../../core/keys.ts';
 import { recordingsBucketName } from '../../core/names.ts';
 
 /** Alias of each region's key for recordings. */
@@ -36,6 +37,24 @@ export function grantWriteCopies(
   grantAccess(scope, grantee, deployment, regions, keyPattern, access);
 }
 
+/**
+ * Lets a recorder write recordings of its region, and never read one back. An upload in parts under SSE-KMS needs `kms:Decrypt`,
+ * which S3 asks for in the recorder's name: through S3 only, where the recorder may read no object.
+ */
+export function grantRecord(
+  scope: Construct,
+  grantee: IGrantable,
+  deployment: Deployment,
+  region: string,
+): void {
+  const access = {
+    s3: ['s3:PutObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'],
+    kms: ['kms:GenerateDataKey', 'kms:Decrypt'],
+  };
+  const throughS3 = { StringEquals: { 'kms:ViaService': `s3.${region}.amazonaws.com` } };
+  grantAccess(scope, grantee, deployment, [region], `${regionPrefix(region)}*`, access, throughS3);
+}
+
 /** Actions on the objects below `keyPattern`, and on the keys that they are encrypted with. */
 function grantAccess(
   scope: Construct,
@@ -44,6 +63,7 @@ function grantAccess(
   regions: string[],
   keyPattern: string,
   actions: { s3: string[]; kms: string[] },
+  keyConditions: Conditions = {},
 ): void {
   const { partition } = Stack.of(scope);
   grantee.grantPrincipal.addToPrincipalPolicy(
@@ -59,7 +79,10 @@ function grantAccess(
     new PolicyStatement({
       actions: actions.kms,
       resources: regions.map((region) => `arn:${partition}:kms:${region}:${deployment.account}:key/*`),
-      conditions: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': recordingsKeyAlias(deployment) } },
+      conditions: {
+        'ForAnyValue:StringEquals': { 'kms:ResourceAliases': recordingsKeyAlias(deployment) },
+        ...keyConditions,
+      },
     }),
   );
 }
@@ -79,3 +102,8 @@ export function grantTellMissing(
     }),
   );
 }
+
+/** Narrows a statement about the index table to partitions; `*` stands for anything. */
+export const leadingKeys = (...patterns: string[]): Record<string, unknown> => ({
+  'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': patterns },
+});

@@ -7,7 +7,7 @@ import { CfnEIP } from 'aws-cdk-lib/aws-ec2';
 import { CfnHealthCheck, CfnRecordSet, PublicHostedZone } from 'aws-cdk-lib/aws-route53';
 import { Construct } from 'constructs';
 import type { Deployment } from '../../core/deployment.ts';
-import { SLOT_TAG, zoneHomeRegion } from '../../core/names.ts';
+import { slotTags, zoneHomeRegion } from '../../core/names.ts';
 import { ADDRESS_TTL_SECONDS, type PlannedSlot, planNaptr, planSlots } from '../../core/slot-plan.ts';
 
 export interface DnsStackProps extends StackProps {
@@ -18,6 +18,8 @@ export interface DnsStackProps extends StackProps {
 type ZoneReference = Pick<CfnRecordSet, 'hostedZoneId'> | Pick<CfnRecordSet, 'hostedZoneName'>;
 
 export class DnsStack extends Stack {
+  readonly #addresses = new Map<string, CfnEIP>();
+
   constructor(scope: Construct, id: string, { deployment, ...props }: DnsStackProps) {
     super(scope, id, props);
     const isHome = this.region === zoneHomeRegion(deployment);
@@ -33,6 +35,13 @@ export class DnsStack extends Stack {
           ttl: String(ttlSeconds),
           resourceRecords: values,
         });
+  }
+
+  /** The Elastic IP of a slot of this region. */
+  addressOf(slot: string): CfnEIP {
+    const address = this.#addresses.get(slot);
+    if (!address) throw new Error(`no slot ${slot} in ${this.region}`);
+    return address;
   }
 
   /**
@@ -57,11 +66,9 @@ export class DnsStack extends Stack {
 
   private addSlot(slot: PlannedSlot, zone: ZoneReference, deployment: Deployment): void {
     const scope = new Construct(this, `slot-${slot.name}`);
-    const tags = [
-      { key: 'Name', value: `${deployment.name} ${slot.name}` },
-      { key: SLOT_TAG, value: slot.name },
-    ];
+    const tags = slotTags(deployment, slot.name);
     const address = new CfnEIP(scope, 'address', { domain: 'vpc', tags });
+    this.#addresses.set(slot.name, address);
     // SRCs' firewalls know it. The health check goes with the stack, so that nobody's checks follow an address given back.
     address.applyRemovalPolicy(RemovalPolicy.RETAIN);
     new CfnRecordSet(scope, 'host', {

@@ -11,16 +11,18 @@ import {
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import type { Construct } from 'constructs';
-import { copyTargets } from '../../core/copy-jobs.ts';
 import type { Deployment } from '../../core/deployment.ts';
+import { duePartition, TENANTS_PARTITION } from '../../core/fate-items.ts';
 import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
+import { recordingPartition } from '../../core/index-items.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { indexHomeRegion, indexTableName } from '../../core/names.ts';
+import { rulesOf } from '../../core/replication-rules.ts';
 import { SERVICE_NAME } from '../../functions/index-recording/constants.ts';
-import { COPY_QUEUE, COPY_TARGETS, INDEX_TABLE } from '../../functions/shared/environment.ts';
+import { COPY_QUEUE, INDEX_TABLE, REPLICATION_RULES } from '../../functions/shared/environment.ts';
 import { NodeFunction } from '../constructs/node-function.ts';
 import { grantSend } from '../constructs/queue-access.ts';
-import { grantReadRecordings, grantTellMissing } from '../constructs/recordings-access.ts';
+import { grantReadRecordings, grantTellMissing, leadingKeys } from '../constructs/recordings-access.ts';
 import { INDEX_TIMEOUT, type StorageStack } from './storage-stack.ts';
 
 export interface IndexStackProps extends StackProps {
@@ -36,12 +38,13 @@ export class IndexStack extends Stack {
     this.table = this.indexTable(deployment);
 
     const indexRecording = new NodeFunction(this, SERVICE_NAME, {
+      deployment,
       name: SERVICE_NAME,
       environment: {
         [INDEX_TABLE]: this.table.tableName,
         ...(storage.copyJobs && {
           [COPY_QUEUE]: storage.copyJobs.queueUrl,
-          [COPY_TARGETS]: JSON.stringify(copyTargets(deployment, this.region)),
+          [REPLICATION_RULES]: JSON.stringify(rulesOf(deployment, this.region)),
         }),
       },
       timeout: INDEX_TIMEOUT,
@@ -53,6 +56,7 @@ export class IndexStack extends Stack {
       new PolicyStatement({
         actions: ['dynamodb:DeleteItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Query'],
         resources: [this.table.tableArn],
+        conditions: leadingKeys(recordingPartition('*'), TENANTS_PARTITION, duePartition(this.region)),
       }),
     );
     if (storage.copyJobs) grantSend(indexRecording, storage.copyJobs);

@@ -9,15 +9,20 @@ import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { copyTargets } from '../../core/copy-jobs.ts';
 import type { Deployment } from '../../core/deployment.ts';
+import { CALL_PREFIX } from '../../core/fate-items.ts';
+import { recordingPartition } from '../../core/index-items.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { recordingsBucketName } from '../../core/names.ts';
+import { replicationPartition } from '../../core/replication-report.ts';
+import { rulesOf } from '../../core/replication-rules.ts';
 import { SERVICE_NAME as REPLICATE } from '../../functions/replicate-recording/constants.ts';
 import {
   COPY_QUEUE,
-  COPY_TARGETS,
   INDEX_TABLE,
   MANIFEST_EVENTS,
   RECORDING_PLACES,
+  REPLICATION_RULES,
+  RETENTION,
   type RecordingPlaces,
 } from '../../functions/shared/environment.ts';
 import { SERVICE_NAME as SWEEP, sweepPartition } from '../../functions/sweep-recordings/constants.ts';
@@ -27,8 +32,10 @@ import {
   grantReadRecordings,
   grantTellMissing,
   grantWriteCopies,
+  leadingKeys,
   recordingsKeyAliasArn,
 } from '../constructs/recordings-access.ts';
+import { retentionText } from '../constructs/retention-environment.ts';
 import { COPY_TIMEOUT } from './storage-stack.ts';
 
 export interface ReplicationStackProps extends StackProps {
@@ -43,6 +50,8 @@ const BATCH_SIZE = 10;
 /** Functions at once: a backlog must not take all that the account has. 20 x 10 copies are far beyond what recorders make. */
 const MAX_CONCURRENCY = 20;
 const SWEEP_EVERY = Duration.minutes(5);
+/** Of the room that is left beside the rules (`core/replication-rules.ts`). */
+const MAX_RETENTION_BYTES = 500;
 
 export class ReplicationStack extends Stack {
   constructor(scope: Construct, id: string, { deployment, copyJobs, ...props }: ReplicationStackProps) {
@@ -54,21 +63,41 @@ export class ReplicationStack extends Stack {
       [INDEX_TABLE]: table.tableName,
       [COPY_QUEUE]: copyJobs.queueUrl,
       [RECORDING_PLACES]: JSON.stringify(this.places(deployment, regions)),
+      [REPLICATION_RULES]: JSON.stringify(rulesOf(deployment, this.region)),
     };
     // Only below the own region's prefix, also at the targets: what they recorded themselves is out of reach.
     const ownKeys = `${regionPrefix(this.region)}*`;
 
+    const isLocked = deployment.retention.objectLock !== undefined;
     const replicate = new NodeFunction(this, REPLICATE, {
+      deployment,
       name: REPLICATE,
-      environment,
+      environment: {
+        ...environment,
+        ...(isLocked && { [RETENTION]: retentionText(deployment.retention, MAX_RETENTION_BYTES) }),
+      },
       timeout: COPY_TIMEOUT,
       memorySize: 512,
     });
     grantReadRecordings(this, replicate, deployment, regions, ownKeys);
     grantTellMissing(this, replicate, deployment, regions);
     grantWriteCopies(this, replicate, deployment, targets, ownKeys);
+    if (isLocked)
+      replicate.addToRolePolicy(
+        new PolicyStatement({
+          actions: ['s3:PutObjectLegalHold', 's3:PutObjectRetention'],
+          resources: targets.map(
+            (region) => `arn:${this.partition}:s3:::${recordingsBucketName(deployment, region)}/${ownKeys}`,
+          ),
+        }),
+      );
     replicate.addToRolePolicy(
-      new PolicyStatement({ actions: ['dynamodb:PutItem'], resources: [table.tableArn] }),
+      new PolicyStatement({
+        actions: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Query'],
+        resources: [table.tableArn],
+        // A recording's copies, and its deletion and holds; the holds of its call.
+        conditions: leadingKeys(recordingPartition('*'), `${CALL_PREFIX}*`),
+      }),
     );
     replicate.addEventSource(
       new SqsEventSource(copyJobs, {
@@ -79,10 +108,10 @@ export class ReplicationStack extends Stack {
     );
 
     const sweep = new NodeFunction(this, SWEEP, {
+      deployment,
       name: SWEEP,
       environment: {
         ...environment,
-        [COPY_TARGETS]: JSON.stringify(targets),
         [MANIFEST_EVENTS]: manifestEvents.queueUrl,
       },
       timeout: SWEEP_EVERY,
@@ -102,12 +131,15 @@ export class ReplicationStack extends Stack {
       new PolicyStatement({
         actions: ['dynamodb:BatchGetItem', 'dynamodb:UpdateItem'],
         resources: [table.tableArn],
+        conditions: leadingKeys(recordingPartition('*')),
       }),
       new PolicyStatement({
         actions: ['dynamodb:GetItem', 'dynamodb:PutItem'],
         resources: [table.tableArn],
         conditions: {
-          'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [sweepPartition(this.region)] },
+          'ForAllValues:StringEquals': {
+            'dynamodb:LeadingKeys': [sweepPartition(this.region), replicationPartition(this.region)],
+          },
         },
       }),
       new PolicyStatement({ actions: ['sqs:GetQueueAttributes'], resources: [copyJobs.queueArn] }),

@@ -60,6 +60,7 @@ export class SteeringStack extends Stack {
     const steeredNames = JSON.stringify(names);
     if (steeredNames.length > MAX_NAMES_BYTES) throw new TooManySlotsError(this.region, steeredNames.length);
     const steerTraffic = new NodeFunction(this, SERVICE_NAME, {
+      deployment,
       name: SERVICE_NAME,
       environment: {
         [FLEET_TABLE]: table.tableName,

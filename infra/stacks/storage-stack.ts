@@ -1,6 +1,6 @@
 /** Where a region's recordings lie: bucket, key, and the queues of what is to be done with them. */
 import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { AnyPrincipal, Effect, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import {
   BlockPublicAccess,
@@ -15,7 +15,13 @@ import { copyTargets } from '../../core/copy-jobs.ts';
 import type { Deployment } from '../../core/deployment.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { MANIFEST_FILE } from '../../core/manifest.ts';
-import { recordingsBucketName } from '../../core/names.ts';
+import {
+  deadLetterQueueName,
+  expireRoleName,
+  type QueueId,
+  queueName,
+  recordingsBucketName,
+} from '../../core/names.ts';
 import { recordingsKeyAlias } from '../constructs/recordings-access.ts';
 
 export interface StorageStackProps extends StackProps {
@@ -53,28 +59,56 @@ export class StorageStack extends Stack {
       objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
       enforceSSL: true,
       versioned: true,
+      // Without a retention of the bucket: each object is given its own, which depends on tenant and start.
+      ...(deployment.retention.objectLock && { objectLockEnabled: true }),
       lifecycleRules: [
+        // No rule deletes by age: a rule knows no holds and no tenants (functions/expire-recordings). What was overwritten, or
+        // deleted by hand, can be restored for a month.
         {
-          id: 'retention',
-          expiration: Duration.days(deployment.retention.days),
-          noncurrentVersionExpiration: Duration.days(1),
+          id: 'superseded-versions',
+          noncurrentVersionExpiration: Duration.days(30),
+          expiredObjectDeleteMarker: true,
         },
         { id: 'abandoned-uploads', abortIncompleteMultipartUploadAfter: Duration.days(7) },
       ],
       removalPolicy: RemovalPolicy.RETAIN,
     });
 
-    this.manifestEvents = this.workQueue('manifest-events', INDEX_TIMEOUT, 5);
+    this.letDelete(deployment);
+
+    this.manifestEvents = this.workQueue(deployment, 'manifest-events', INDEX_TIMEOUT, 5);
     // The waits between eight tries add up to half an hour (functions/replicate-recording/retry-later.ts).
     if (copyTargets(deployment, this.region).length > 0)
-      this.copyJobs = this.workQueue('copy-jobs', COPY_TIMEOUT, 8);
+      this.copyJobs = this.workQueue(deployment, 'copy-jobs', COPY_TIMEOUT, 8);
     this.notifyOfManifests(bucketName);
     new CfnOutput(this, 'BucketName', { value: bucketName });
   }
 
+  /** Whoever else has the right to delete by some other policy, an administrator included, does not delete recordings by it. */
+  private letDelete(deployment: Deployment): void {
+    const roles = deployment.regions.map(
+      ({ name }) => `arn:${this.partition}:iam::${this.account}:role/${expireRoleName(deployment, name)}`,
+    );
+    this.bucket.addToResourcePolicy(
+      new PolicyStatement({
+        effect: Effect.DENY,
+        principals: [new AnyPrincipal()],
+        actions: ['s3:BypassGovernanceRetention', 's3:DeleteObject', 's3:DeleteObjectVersion'],
+        resources: [this.bucket.arnForObjects('*')],
+        conditions: { ArnNotEquals: { 'aws:PrincipalArn': roles } },
+      }),
+    );
+  }
+
   /** A queue before a function, with one for what the function could not do in so many tries. */
-  private workQueue(id: string, functionTimeout: Duration, maxReceiveCount: number): Queue {
+  private workQueue(
+    deployment: Deployment,
+    id: QueueId,
+    functionTimeout: Duration,
+    maxReceiveCount: number,
+  ): Queue {
     return new Queue(this, id, {
+      queueName: queueName(deployment, id),
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
@@ -82,6 +116,7 @@ export class StorageStack extends Stack {
       deadLetterQueue: {
         maxReceiveCount,
         queue: new Queue(this, `${id}-dead`, {
+          queueName: deadLetterQueueName(deployment, id),
           encryption: QueueEncryption.SQS_MANAGED,
           enforceSSL: true,
           retentionPeriod: Duration.days(14),

@@ -3,9 +3,14 @@ import { Stage } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import type { Deployment, DeploymentRegion } from '../../core/deployment.ts';
 import { ApiStack } from '../stacks/api-stack.ts';
+import { AssuranceStack } from '../stacks/assurance-stack.ts';
 import { DnsStack } from '../stacks/dns-stack.ts';
 import { IndexStack } from '../stacks/index-stack.ts';
+import { MonitoringStack } from '../stacks/monitoring-stack.ts';
+import { NetworkStack } from '../stacks/network-stack.ts';
+import { RecordersStack } from '../stacks/recorders-stack.ts';
 import { ReplicationStack } from '../stacks/replication-stack.ts';
+import { RetentionStack } from '../stacks/retention-stack.ts';
 import { SteeringStack } from '../stacks/steering-stack.ts';
 import { StorageStack } from '../stacks/storage-stack.ts';
 
@@ -28,8 +33,13 @@ export class RegionStage extends Stage {
         manifestEvents,
         table: index.table,
       });
+    new RetentionStack(this, 'retention', { ...props('retention'), table: index.table });
     new ApiStack(this, 'api', { ...props('api'), table: index.table });
     new SteeringStack(this, 'steering', props('steering'));
-    new DnsStack(this, 'dns', props('dns'));
+    const dns = new DnsStack(this, 'dns', props('dns'));
+    const network = new NetworkStack(this, 'network', { ...props('network'), region });
+    new RecordersStack(this, 'recorders', { ...props('recorders'), network, dns });
+    new AssuranceStack(this, 'assurance', props('assurance'));
+    new MonitoringStack(this, 'monitoring', props('monitoring'));
   }
 }

@@ -10,6 +10,8 @@ import { LocalCloudError } from './errors.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const CDK = join(ROOT, 'node_modules/aws-cdk/bin/cdk');
 const TIMEOUT_MS = 4 * 60_000;
+/** Stacks that are not deployed. */
+const NOT_HERE = ['dns', 'monitoring', 'network', 'recorders'];
 
 export interface DeployTarget {
   deployment: Deployment;
@@ -43,8 +45,10 @@ export const emulatorEnvironment = (
 });
 
 /**
- * Bootstraps what is not bootstrapped and deploys every region's stacks but those of DNS: the emulator's CloudFormation
- * has no Elastic IPs and no health checks, so that `dns-records.ts` makes from the same plan what they would.
+ * Bootstraps what is not bootstrapped and deploys every region's stacks but those that the emulator cannot host. Its CloudFormation
+ * has no Elastic IPs and no health checks: `dns-records.ts` makes from the same plan what they would. Its EC2 runs nothing:
+ * recorders are processes here (`slot.ts`), with neither a network nor hosts to be made for them. It refuses alarms on formulas,
+ * and evaluates none.
  * @throws LocalCloudError with the CLI's own words
  */
 export async function deployStacks(target: DeployTarget): Promise<void> {
@@ -53,7 +57,14 @@ export async function deployStacks(target: DeployTarget): Promise<void> {
   for (const { name } of deployment.regions) if (!(await isBootstrapped(target, name))) bare.push(name);
   if (bare.length > 0)
     await cdk(target, ['bootstrap', ...bare.map((region) => `aws://${deployment.account}/${region}`)]);
-  await cdk(target, ['deploy', '*/!(dns)', '--require-approval', 'never', '--concurrency', '4']);
+  await cdk(target, [
+    'deploy',
+    `*/!(${NOT_HERE.join('|')})`,
+    '--require-approval',
+    'never',
+    '--concurrency',
+    '4',
+  ]);
 }
 
 /** The id of a region's REST API, from the outputs of its stack. */

@@ -3,88 +3,29 @@
  *
  * Its state survives a restart, so that the second start deploys nothing and finds the recordings of the first.
  */
-import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { type Child, startChild } from './child.ts';
-import { LocalCloudError } from './errors.ts';
 import { HOST } from './ports.ts';
+import { installPython } from './python-environment.ts';
 
-const run = promisify(execFile);
-
-const REQUIREMENTS = join(import.meta.dirname, 'requirements.txt');
 const LAUNCHER = join(import.meta.dirname, 'run_emulator.py');
-const INSTALL_TIMEOUT_MS = 5 * 60_000;
 const READY_TIMEOUT_MS = 60_000;
 
 /** Emulated credentials: MiniStack takes a 12-digit access key for the account. */
 export const credentialsOf = (account: string) => ({ accessKeyId: account, secretAccessKey: 'local' });
 
 /**
- * Makes sure that MiniStack is installed under `directory`. Safe for several processes at once: each installs aside,
- * and the first to finish gives its installation the name that all look for.
+ * Makes sure that MiniStack is installed under `directory`.
  * @returns the Python to run it with
  * @throws LocalCloudError if Python, venv, pip or the network is missing
  */
-export async function installEmulator(directory: string): Promise<string> {
-  const wanted = createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12);
-  const environment = join(directory, `venv-${wanted}`);
-  const python = join(environment, 'bin', 'python');
-  if (existsSync(python)) return python;
-
-  await checkPython();
-  mkdirSync(directory, { recursive: true });
-  const aside = mkdtempSync(join(directory, 'installing-'));
-  try {
-    await install(aside);
-    // Python itself can be gone after an upgrade of the machine: what is left of it must make room.
-    if (!existsSync(python)) rmSync(environment, { recursive: true, force: true });
-    renameSync(aside, environment);
-  } catch (error) {
-    rmSync(aside, { recursive: true, force: true });
-    if (!existsSync(python)) throw error; // otherwise another process was faster
-  }
-  return python;
-}
-
-async function install(environment: string): Promise<void> {
-  await run('python3', ['-m', 'venv', environment]).catch((cause) => {
-    throw new LocalCloudError(
-      `Python cannot make a virtual environment: ${lastLine(cause)}\n` +
-        'Install its venv and pip (Debian and Ubuntu: apt-get install python3-venv python3-pip).',
-      { cause },
-    );
+export const installEmulator = (directory: string): Promise<string> =>
+  installPython(directory, {
+    requirements: join(import.meta.dirname, 'requirements.txt'),
+    what: 'the AWS emulator',
+    otherwise: 'Or run an emulator of your own and name it with AWS_ENDPOINT_URL=http://127.0.0.1:<port>.',
   });
-  await run(
-    join(environment, 'bin', 'python'),
-    ['-m', 'pip', 'install', '--quiet', '--require-hashes', '--only-binary', ':all:', '-r', REQUIREMENTS],
-    { timeout: INSTALL_TIMEOUT_MS },
-  ).catch((cause) => {
-    throw new LocalCloudError(
-      `pip cannot install the AWS emulator: ${lastLine(cause)}\n` +
-        "The first start downloads it from PyPI: check the network (or pip's proxy and index settings), then start again.\n" +
-        'Or run an emulator of your own and name it with AWS_ENDPOINT_URL=http://127.0.0.1:<port>.',
-      { cause },
-    );
-  });
-}
-
-async function checkPython(): Promise<void> {
-  const { stdout } = await run('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])']).catch(
-    (cause) => {
-      throw new LocalCloudError(
-        'python3 is needed for the AWS emulator and is not there.\n' +
-          'Install Python 3.10 or newer (Debian and Ubuntu: apt-get install python3 python3-venv python3-pip).',
-        { cause },
-      );
-    },
-  );
-  const [major = 0, minor = 0] = stdout.trim().split('.').map(Number);
-  if (major < 3 || (major === 3 && minor < 10))
-    throw new LocalCloudError(`python3 is ${stdout.trim()}; the AWS emulator needs Python 3.10 or newer.`);
-}
 
 /** The state that the emulator keeps names its own address, so that it can only be used on the same port again. */
 const portFile = (directory: string) => join(directory, 'port');
@@ -137,9 +78,4 @@ export function startEmulator(
     ready: (line) => (line.includes('Running on http') ? true : undefined),
     readyTimeoutMs: READY_TIMEOUT_MS,
   });
-}
-
-function lastLine(error: { stderr?: string; message?: string }): string {
-  const lines = (error.stderr || error.message || '').trim().split('\n');
-  return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? '';
 }

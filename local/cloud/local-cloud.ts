@@ -314,8 +314,22 @@ function readDeployment(file: string): Deployment {
     throw new LocalCloudError(
       `${file} asks for SIP over TLS, for which the local cloud has no certificates: leave tls out of its transports.`,
     );
+  if (!letsLocalCallerIn(deployment))
+    throw new LocalCloudError(
+      `${file} does not let the local cloud's own caller, ${localCaller(deployment)}, use the API: leave its \`api\` out, ` +
+        'or list this principal in api.callers with all tenants and the roles search, listen and operate.',
+    );
   return deployment;
 }
+
+const localCaller = ({ account }: Deployment): string => `arn:aws:iam::${account}:root`;
+
+/** The local cloud finds its own recordings through the API, signed with the account's key. */
+const letsLocalCallerIn = (deployment: Deployment): boolean => {
+  const { auth, callers } = deployment.api;
+  const own = callers?.find(({ principal }) => principal === localCaller(deployment));
+  return auth === 'iam' && (!callers || (own?.tenants === 'all' && own.roles.includes('listen')));
+};
 
 function makeStateDirectory(directory: string): void {
   try {

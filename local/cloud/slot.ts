@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Deployment } from '../../core/deployment.ts';
 import { fleetTableName, regionSwitchName } from '../../core/fleet.ts';
-import { recordingsBucketName } from '../../core/names.ts';
+import { metricsNamespace, recordingsBucketName } from '../../core/names.ts';
 import type { RecorderVariables } from '../../core/recorder-environment.ts';
 import type { PlannedSlot } from '../../core/slot-plan.ts';
 import { type Child, exitWords, nodeProgram, startChild } from './child.ts';
@@ -155,7 +155,9 @@ function recorderVariables(options: SlotOptions): NodeJS.ProcessEnv {
     SIPREC_CALL_CAPACITY: String(slot.callCapacity),
     SIPREC_SOURCES: JSON.stringify(deployment.sources),
     SIPREC_BUCKET: recordingsBucketName(deployment, slot.region),
+    ...(deployment.retention.objectLock && { SIPREC_RETENTION: JSON.stringify(deployment.retention) }),
     SIPREC_FLEET_TABLE: fleetTableName(deployment),
+    SIPREC_METRICS_NAMESPACE: metricsNamespace(deployment),
     SIPREC_REGION_SWITCH: regionSwitchName(deployment),
     SIPREC_SPOOL: join(directory, 'spool', slot.name),
     SIPREC_SPOOL_KEY: spoolKey(directory),

@@ -10,14 +10,19 @@ import { startHealthServer } from './health/health-server.ts';
 import { HealthWatch } from './health/health-watch.ts';
 import { CpuShare, LoopDelay } from './health/host-load.ts';
 import { fleetTable, type Load, LoadReports } from './health/load-report.ts';
+import { MetricLines, type RecorderReading } from './health/metric-lines.ts';
 import { counter, exposition, gauge, type Metric } from './health/metrics.ts';
+import { LedgerWriter, type RecordingLedger } from './health/recording-ledger.ts';
 import type { SpoolSpace } from './health/spool-space.ts';
 import type { MediaCapture } from './media/capture.ts';
+import type { AnswerTimesTaken } from './sip/answer-times.ts';
 import type { Srs } from './sip/srs.ts';
 import type { Finisher } from './storage/finisher.ts';
 import { recordedAt, type Spool } from './storage/spool.ts';
+import { within } from './within.ts';
 
 const LOOK_MS = 1_000;
+const DISK_LIMIT_MS = 500;
 
 /** To three decimals: people read the fleet table too. */
 const legible = (value: number): number => Math.round(value * 1000) / 1000;
@@ -29,8 +34,13 @@ export interface Observed {
   finisher: Finisher;
   spool: Spool;
   space: SpoolSpace;
+  /** With what the spool held at the start. */
+  ledger: RecordingLedger;
   sipServerConnected: () => boolean;
   logger: Logger;
+  /** Between two lines of metrics, and two writes of the ledger. Default: a minute. */
+  metricsMs?: number | undefined;
+  ledgerMs?: number | undefined;
 }
 
 export interface Observation {
@@ -44,8 +54,8 @@ export interface Observation {
 /** @throws Error naming the health port if it cannot be had */
 export async function observe(observed: Observed): Promise<Observation> {
   const { environment, capture, srs, finisher, spool, space, logger } = observed;
-  const [secondsDelay, reportDelay] = [new LoopDelay(), new LoopDelay()];
-  const [secondsCpu, reportCpu] = [new CpuShare(), new CpuShare()];
+  const delays = { second: new LoopDelay(), report: new LoopDelay(), minute: new LoopDelay() };
+  const cpu = { second: new CpuShare(), report: new CpuShare(), minute: new CpuShare() };
   let [loopDelayMs, cpuShare] = [0, 0];
   const identity = {
     slot: environment.SIPREC_SLOT,
@@ -73,6 +83,7 @@ export async function observe(observed: Observed): Promise<Observation> {
     };
   };
   let reports: LoadReports | undefined;
+  let ledger: LedgerWriter | undefined;
   const health = new HealthWatch(facts, ({ state, reasons }) => {
     logger[state === 'unhealthy' ? 'warn' : 'info']({ state, reasons }, 'health has changed');
     reports?.changed();
@@ -88,8 +99,8 @@ export async function observe(observed: Observed): Promise<Observation> {
       reasons,
       activeRecordings: now.activeRecordings,
       callCapacity: now.callCapacity,
-      cpuShare: legible(reportCpu.take()),
-      loopDelayMs: legible(reportDelay.takeMs()),
+      cpuShare: legible(cpu.report.take()),
+      loopDelayMs: legible(delays.report.takeMs()),
       rtpDrops: capture.drops(),
       spoolFill: legible(space.fill(now.freeSpoolBytes ?? 0)),
     };
@@ -123,6 +134,50 @@ export async function observe(observed: Observed): Promise<Observation> {
       ...now,
     };
   };
+  /** A disk that hangs must not keep metrics from saying so. */
+  const unusable = () =>
+    within(DISK_LIMIT_MS, spool.unusable(), 'the spool does not answer').then(
+      ({ length }) => length,
+      () => undefined,
+    );
+  let lastAnswers: AnswerTimesTaken | undefined;
+  const reading = async (): Promise<RecorderReading> => {
+    const { state, reasons, facts: now } = await health.look();
+    const { answered, cancelled, refused } = srs.counters;
+    const { finished, failedTries, pending } = finisher.counters;
+    const { freeSpoolBytes } = now;
+    lastAnswers = srs.answerTimes.take();
+    return {
+      counters: {
+        invitesAnswered: answered,
+        invitesRefused: Object.values(refused).reduce((sum, count) => sum + count, 0),
+        invitesCancelled: cancelled,
+        rtpPackets: capture.packets(),
+        rtpDrops: capture.drops(),
+        mediaWorkersReplaced: capture.replacedWorkers,
+        recordingsFinished: finished,
+        uploadFailures: failedTries,
+        loadReportsFailed: reports?.counters.failed ?? 0,
+        ledgerWritesFailed: ledger?.counters.failed ?? 0,
+      },
+      gauges: {
+        activeRecordings: now.activeRecordings,
+        callCapacity: now.callCapacity,
+        healthy: Number(reasons.length === 0),
+        ailing: Number(state === 'unhealthy'),
+        answerTimeP99: lastAnswers?.p99Ms,
+        answerTimeMax: lastAnswers?.maxMs,
+        spoolPending: pending,
+        spoolOldestSeconds: legible(finisher.waitingSeconds),
+        spoolFreeBytes: freeSpoolBytes,
+        spoolFill: freeSpoolBytes === undefined ? undefined : 100 * legible(space.fill(freeSpoolBytes)),
+        unusableRecordings: await unusable(),
+        eventLoopDelay: legible(delays.minute.takeMs()),
+        cpu: 100 * legible(cpu.minute.take()),
+      },
+      refused: { ...refused },
+    };
+  };
   const metrics = async (): Promise<string> => {
     const { reasons, facts: now } = await health.look();
     const { answered, cancelled, refused } = srs.counters;
@@ -149,6 +204,21 @@ export async function observe(observed: Observed): Promise<Observation> {
         'siprec_invites_refused_total',
         'INVITEs refused, by the status of the answer.',
         Object.entries(refused).map(([code, count]) => [{ status: code }, count]),
+      ),
+      counter(
+        'siprec_answer_seconds_total',
+        'Time that SRCs have waited for their 200, all together.',
+        srs.answerTimes.totalMs / 1000,
+      ),
+      gauge(
+        'siprec_answer_seconds',
+        'The same of one INVITE, in the last whole minute.',
+        lastAnswers
+          ? [
+              [{ quantile: '0.99' }, lastAnswers.p99Ms / 1000],
+              [{ quantile: '1' }, lastAnswers.maxMs / 1000],
+            ]
+          : [],
       ),
       counter('siprec_media_packets_total', 'RTP and RTCP packets taken in.', capture.packets()),
       counter('siprec_media_drops_total', 'Packets dropped by the kernel.', capture.drops()),
@@ -195,26 +265,40 @@ export async function observe(observed: Observed): Promise<Observation> {
     status,
     metrics,
   }).catch((error) => {
-    for (const delay of [secondsDelay, reportDelay]) delay.stop();
+    for (const delay of Object.values(delays)) delay.stop();
     throw error;
   });
   const measure = () => {
-    loopDelayMs = secondsDelay.takeMs();
-    cpuShare = secondsCpu.take();
+    loopDelayMs = delays.second.takeMs();
+    cpuShare = cpu.second.take();
     look();
   };
   const timer = setInterval(() => setImmediate(measure), LOOK_MS);
+  const lines = new MetricLines({
+    slot: environment.SIPREC_SLOT,
+    namespace: environment.SIPREC_METRICS_NAMESPACE,
+    read: reading,
+    logger,
+    ...(observed.metricsMs !== undefined && { intervalMs: observed.metricsMs }),
+  });
   const table = environment.SIPREC_FLEET_TABLE && fleetTable(environment.SIPREC_FLEET_TABLE);
-  if (table) reports = new LoadReports({ write: table.write, load, logger });
-  else logger.info('SIPREC_FLEET_TABLE is not set: no load is reported, and weights stay as they are');
+  if (table) {
+    reports = new LoadReports({ write: table.writeReport, load, logger });
+    ledger = new LedgerWriter(observed.ledger, {
+      write: table.writeEntry,
+      logger,
+      ...(observed.ledgerMs !== undefined && { intervalMs: observed.ledgerMs }),
+    });
+  } else logger.info('SIPREC_FLEET_TABLE is not set: no load is reported, and weights stay as they are');
   return {
     healthPort: server.port,
     look,
     async stop() {
-      await reports?.stop();
+      await lines.stop();
+      await Promise.all([reports?.stop(), ledger?.stop()]);
       if (table) table.close();
       clearInterval(timer);
-      for (const delay of [secondsDelay, reportDelay]) delay.stop();
+      for (const delay of Object.values(delays)) delay.stop();
       await server.close();
     },
   };

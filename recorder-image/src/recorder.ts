@@ -1,10 +1,12 @@
 /** A recorder: its parts, started in order and stopped in order. */
+import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { RecorderEnvironment } from '../../core/recorder-environment.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { ForecastTerms } from './health/fill-forecast.ts';
 import { shortages } from './health/health.ts';
+import { RecordingLedger } from './health/recording-ledger.ts';
 import { spoolGuard } from './health/spool-guard.ts';
 import { SpoolSpace } from './health/spool-space.ts';
 import { type Orders, takeOrders } from './lifecycle/orders.ts';
@@ -15,6 +17,7 @@ import { connectSipServer } from './sip/sip-server.ts';
 import { Srs } from './sip/srs.ts';
 import { Finisher, type RetryDelays } from './storage/finisher.ts';
 import { recordingsClient } from './storage/s3-client.ts';
+import { startedAtOf } from './storage/session-record.ts';
 import { Spool } from './storage/spool.ts';
 import { SpoolKeys } from './storage/spool-keys.ts';
 import { lockSpool } from './storage/spool-lock.ts';
@@ -43,6 +46,9 @@ export interface RecorderTimes {
   forecast?: Partial<ForecastTerms>;
   /** Between two looks at the region switch, and at the instance's metadata. */
   pollMs?: number;
+  /** Between two lines of metrics in the log, and two writes of the ledger. */
+  metricsMs?: number;
+  ledgerMs?: number;
 }
 
 export interface Recorder {
@@ -76,6 +82,8 @@ export async function startRecorder(
     s3StallMs,
     forecast: terms,
     pollMs,
+    metricsMs,
+    ledgerMs,
   }: RecorderTimes = {},
 ): Promise<Recorder> {
   const keys = SpoolKeys.from(environment.SIPREC_SPOOL_KEY);
@@ -89,6 +97,7 @@ export async function startRecorder(
   await spool.sweep();
   const leftBehind = await spool.entries();
 
+  const ledger = new RecordingLedger({ slot: environment.SIPREC_SLOT });
   const s3 = recordingsClient(s3StallMs);
   const uploads = new AbortController();
   const finisher = new Finisher(
@@ -97,6 +106,7 @@ export async function startRecorder(
         s3,
         signal: uploads.signal,
         bucket: environment.SIPREC_BUCKET,
+        retention: environment.SIPREC_RETENTION,
         onOrphan: ({ key, uploadId }, error) =>
           logger.warn({ err: error, key, uploadId }, 'multipart upload left behind'),
       },
@@ -105,6 +115,9 @@ export async function startRecorder(
     },
     logger,
     retryDelays,
+    ({ kind, directory }) => {
+      if (kind !== 'failed') ledger.released(basename(directory));
+    },
   );
   const maxCallMs = environment.SIPREC_MAX_CALL_SECONDS * 1000;
   const { receiver, why } = chooseReceiver(environment.SIPREC_MEDIA_RECEIVER);
@@ -142,6 +155,7 @@ export async function startRecorder(
       capture,
       spool,
       mediaAddress: environment.SIPREC_MEDIA_PUBLIC_ADDRESS ?? environment.SIPREC_MEDIA_ADDRESS,
+      ledger,
       now: () => new Date(),
       logger,
       finish: (directory, unwritten) => finisher.add(directory, unwritten),
@@ -165,6 +179,10 @@ export async function startRecorder(
     now: () => new Date(),
   });
   for (const recording of resumed) srs.adopt(recording);
+  for (const directory of leftBehind) {
+    const startedAt = await startedAtOf(directory);
+    if (startedAt) ledger.found(basename(directory), startedAt);
+  }
   if (leftBehind.length > 0)
     logger.warn({ goOn: resumed.length, over: over.length }, 'recordings found in the spool');
 
@@ -176,8 +194,11 @@ export async function startRecorder(
     finisher,
     spool,
     space,
+    ledger,
     sipServerConnected: () => sipServerConnected,
     logger,
+    metricsMs,
+    ledgerMs,
   }).catch(async (error) => {
     await capture.stop();
     lock.release();

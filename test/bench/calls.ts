@@ -21,6 +21,7 @@ import {
   startRecorderProcess,
 } from '../helpers/recorder.ts';
 import type { CallsOrder, PlacedCall } from './calls-client.ts';
+import { percentile } from './percentile.ts';
 import { startWireTap } from './wire-tap.ts';
 
 const USAGE = `Usage: npm run bench:calls -- [options]
@@ -45,19 +46,12 @@ interface Figures {
   perSecond: number;
   calls: number;
   failed: number;
-  /** Milliseconds, each sorted. */
+  /** Milliseconds. */
   invite: number[];
   recorder: number[];
   sipServer: number[];
   manifest: number[];
 }
-
-/** Nearest rank; 0 of nothing. */
-function percentile(sorted: readonly number[], percent: number): number {
-  return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? 0;
-}
-
-const ascending = (numbers: number[]): number[] => numbers.sort((one, other) => one - other);
 
 async function placeCalls(order: CallsOrder): Promise<PlacedCall[]> {
   const client = fork(CLIENT);
@@ -114,15 +108,13 @@ async function measure(
     perSecond: order.perSecond,
     calls: placed.length,
     failed: failures.length,
-    invite: ascending(answered.flatMap(({ inviteMs }) => inviteMs ?? [])),
-    recorder: ascending(shares.map(({ own }) => own)),
-    sipServer: ascending(shares.map(({ rest }) => rest)),
-    manifest: ascending(
-      answered.flatMap(({ sipCallId, byeAtMs = 0 }) => {
-        const at = stored.get(sipCallId);
-        return at === undefined ? [] : at - byeAtMs;
-      }),
-    ),
+    invite: answered.flatMap(({ inviteMs }) => inviteMs ?? []),
+    recorder: shares.map(({ own }) => own),
+    sipServer: shares.map(({ rest }) => rest),
+    manifest: answered.flatMap(({ sipCallId, byeAtMs = 0 }) => {
+      const at = stored.get(sipCallId);
+      return at === undefined ? [] : at - byeAtMs;
+    }),
   };
 }
 

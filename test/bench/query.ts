@@ -16,6 +16,7 @@ import { table } from '../drills/report.ts';
 import { seededRandom } from '../fixtures/mutate.ts';
 import { createIndexTable, startTestEmulator } from '../helpers/emulator.ts';
 import { makeManifest, recordingIdAt } from '../helpers/manifest.ts';
+import { percentile } from './percentile.ts';
 
 const USAGE = `Usage: npm run bench:query -- [options]
 
@@ -95,6 +96,13 @@ const userAt = (tenant: number, user: number): string => `user-${user}@provider-
 const numberAt = (tenant: number, user: number): string =>
   `+1214555010${String(tenant * USERS_PER_TENANT + user).padStart(4, '0')}`;
 
+/** A first name and a family name, of 1,000 each, that a number always has. */
+function nameAt(number: string): string {
+  const syllables = ['ba', 'co', 'du', 'fi', 'ge', 'ha', 'jo', 'ku', 'li', 'me'];
+  const word = (digits: string) => [...digits].map((digit) => syllables[Number(digit)]).join('');
+  return `${word(number.slice(-3))} ${word([...number.slice(-3)].reverse().join(''))}`;
+}
+
 function manifestOf(random: Random): Manifest {
   const tenant = skewed(random, TENANTS);
   const user = skewed(random, USERS_PER_TENANT);
@@ -104,7 +112,7 @@ function manifestOf(random: Random): Manifest {
   const party = (number: string, at: number) => ({
     id: `p${at}`,
     aors: [`sip:${number}@example.com;user=phone`],
-    names: [],
+    names: [nameAt(number)],
     number,
     streamLabels: [String(at)],
   });
@@ -197,6 +205,15 @@ const KINDS: Kind[] = [
     },
   },
   {
+    kind: 'name',
+    shards: ENTRY_SHARDS.name,
+    filtered: true, // by the rest of the word
+    query: (random) => {
+      const number = numberAt(below(random, TENANTS), below(random, USERS_PER_TENANT));
+      return { text: nameAt(number).split(' ')[0] as string };
+    },
+  },
+  {
     kind: 'group',
     shards: ENTRY_SHARDS.group,
     query: (random) => ({
@@ -259,7 +276,7 @@ async function pagesOf(
     for (let page = 0; page < 3 && samples.length < pages; page += 1) {
       const before = reads();
       const start = performance.now();
-      const { items, last } = await searchRecordings(index, asked, { limit, ...(after && { after }) });
+      const { items, last } = await searchRecordings(index, asked, { limit, ...(after && { after }) }, 'all');
       samples.push({ read: reads() - before, found: items.length, ms: performance.now() - start });
       after = last;
       if (!after) break;
@@ -279,7 +296,7 @@ async function callsOf(
   while (samples.length < pages) {
     const before = reads();
     const start = performance.now();
-    const call = await findCall(index, callIds[below(random, callIds.length)] as string);
+    const call = await findCall(index, callIds[below(random, callIds.length)] as string, 'all');
     samples.push({
       read: reads() - before,
       found: call?.recordings.length ?? 0,
@@ -287,12 +304,6 @@ async function callsOf(
     });
   }
   return samples;
-}
-
-/** Nearest rank. */
-function percentile(values: number[], percent: number): number {
-  const sorted = values.toSorted((one, other) => one - other);
-  return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? 0;
 }
 
 const rounded = (value: number): number => Math.round(value * 10) / 10;

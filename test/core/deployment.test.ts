@@ -56,12 +56,63 @@ function refusal(text: string): DeploymentFileError {
 
 const SLOT = 'regions[0].slots[0]';
 
+const NIGHT = { timeZone: 'America/Chicago', from: '22:00', to: '06:00' };
+const DIRECTION = { 'replication[0].filters.directions': [''] };
+const WINDOW_MISTAKES: [path: string, value: unknown, remedy: RegExp][] = [
+  ['timeZone', 'America/Springfield', /time zone of the IANA database, such as America\/Chicago/],
+  ['timeZone', '+02:00', /IANA/],
+  ['timeZone', undefined, /is missing/],
+  ['days', [], /at least one day, or leave the key out for all/],
+  ['days[0]', 'monday', /write mon, tue, wed, thu, fri, sat, sun/],
+  ['from', '24:00', /from "00:00" to "23:59", in quotes/],
+  ['from', '7:00', /from "00:00" to "23:59"/],
+  ['to', '25:00', /from "00:00" to "24:00"/],
+  ['to', '22:00', /is the same as from: write "00:00" and "24:00" for whole days/],
+];
+
 /** One mistake each. `others` is what must change with it, so that it is the only mistake. */
+const OIDC = {
+  issuer: 'https://id.example.com/realm',
+  audience: 'siprec',
+  tenantClaim: 'tenant',
+  roleClaim: 'roles',
+};
+const CALLER = {
+  principal: 'arn:aws:iam::111122223333:role/supervisors',
+  tenants: ['acme'],
+  roles: ['search', 'listen'],
+};
+
 const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<string, unknown>][] = [
+  [
+    'recorders.instanceType',
+    't4g.large',
+    /write an EC2 instance type of 2 vCPUs or more that does not burst/,
+  ],
+  ['recorders.instanceType', 'c7g.medium', /of 2 vCPUs or more/],
+  ['recorders.spoolGiB', 5, /write a whole number of GiB from 10 to 16384/],
+  ['recorders.imageParameter', 'ami-0123', /write the name of an SSM parameter/],
+  ['recorders.instances', 2, /no such key/],
+  ['regions[0].vpcCidr', '10.60.0.0/25', /write an IPv4 range of \/16 to \/24/],
+  ['regions[0].vpcCidr', '10.60.1.0/16', /write an IPv4 range/],
   ['name', 'Siprec', /a deployment name is 1 to 20 of a-z, 0-9 and -, starting with a letter/],
   ['name', 'a'.repeat(21), /1 to 20/],
   ['name', 'a-', /1 to 20/],
   ['name', undefined, /^is missing: add it$/],
+  ['alarms.email[0]', 'ops', /write an e-mail address/, { alarms: { email: ['ops'] } }],
+  [
+    'alarms.https[0]',
+    'http://example.com',
+    /begins with https/,
+    { alarms: { https: ['http://example.com'] } },
+  ],
+  [
+    'alarms.email[1]',
+    'ops@example.com',
+    /this address is already used at alarms\.email\[0\]/,
+    { alarms: { email: ['ops@example.com', 'ops@example.com'] } },
+  ],
+  ['alarms.sms', ['555-0100'], /no such key/, { alarms: {} }],
   ['account', '1111', /12 digits of the AWS account, in quotes/],
   ['dns.zone', 'rec', /domain name in lower case/],
   ['dns.zone', 'rec.example.com.', /without a closing dot/],
@@ -126,9 +177,61 @@ const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<s
   ['replication[0].from', 'eu-west-1', /no such region here: use one of us-east-1, us-west-2/],
   ['replication[0].to', 'us-east-1', /is the region that it copies from: name another/],
   ['replication[0].to', undefined, /is missing/],
-  ['replication[0].mode', 'nightly', /write onCompletion, the only mode/],
+  ['replication[0].mode', 'nightly', /^write onCompletion or window$/],
+  [
+    'replication[1].to',
+    'us-west-2',
+    /^us-east-1 already copies to it at replication\[0\]: keep one of both/,
+    { 'replication[1]': { from: 'us-east-1', to: 'us-west-2', mode: 'window', window: NIGHT } },
+  ],
+  [
+    'replication[0].window',
+    undefined,
+    /^is missing: add it, such as \{ timeZone: America\/Chicago,/,
+    { 'replication[0].mode': 'window' },
+  ],
+  ['replication[0].window', NIGHT, /^onCompletion has no window: remove it, or write mode: window$/],
+  ...WINDOW_MISTAKES.map(([path, value, remedy]): [string, unknown, RegExp, Record<string, unknown>] => [
+    `replication[0].window.${path}`,
+    value,
+    remedy,
+    { 'replication[0].mode': 'window', 'replication[0].window': { ...NIGHT, days: ['mon'] } },
+  ]),
+  ['replication[0].priority', -1, /whole number from 0 to 100; the lower goes first/],
+  ['replication[0].priority', 'high', /whole number from 0 to 100/],
+  ['replication[0].filters.tenants', [], /at least one, or leave the key out for all/],
+  [
+    'replication[0].filters.users[0]',
+    ' ',
+    /write a user id or an address/,
+    { 'replication[0].filters.users': [''] },
+  ],
+  ['replication[0].filters.directions[0]', 'in', /write outgoing, incoming, unknown/, DIRECTION],
+  ['replication[0].filters.minDurationMs', 0.5, /whole number of milliseconds/],
+  ['replication[0].filters.minDuration', 5, /no such key/],
   ['retention.days', 0, /whole number of days from 1 to 36500/],
-  ['api.auth', 'none', /write iam, the only kind/],
+  ['retention.tenants.acme', 0, /whole number of days from 1 to 36500/],
+  ['retention.objectLock', 'strict', /write governance or compliance, or leave the key out/],
+  ['api.auth', 'none', /write iam, or oidc/],
+  ['api.auth', ['iam'], /write keys with values/],
+  ['api.auth.jwt', {}, /no such key/, { 'api.auth': { oidc: OIDC } }],
+  [
+    'api.auth.oidc.issuer',
+    'http://id.example.com',
+    /write the https address/,
+    { 'api.auth': { oidc: OIDC } },
+  ],
+  ['api.auth.oidc.audience', undefined, /is missing: add it/, { 'api.auth': { oidc: OIDC } }],
+  [
+    'api.auth.oidc.roles.boss',
+    [],
+    /name at least one role/,
+    { 'api.auth': { oidc: { ...OIDC, roles: { boss: ['hold'] } } } },
+  ],
+  ['api.callers', [], /name at least one caller/],
+  ['api.callers[0].principal', 'arn:aws:iam::1:role/x', /write the ARN/, { 'api.callers': [CALLER] }],
+  ['api.callers[0].tenants', [], /write all, or a list/, { 'api.callers': [CALLER] }],
+  ['api.callers[0].roles[0]', 'read', /write search, listen/, { 'api.callers': [CALLER] }],
   ['colour', 'red', /no such key: remove it, or check its spelling/],
   [`${SLOT}.capacity`, 5, /no such key/],
   ['api', [], /write keys with values/],
@@ -148,6 +251,47 @@ describe('parseDeployment', () => {
   it('accepts the file that the other tests spoil, also without what is optional', () => {
     expect(parseDeployment(VALID, FILE).replication).toHaveLength(1);
     expect(parseDeployment(fileWith({ replication: undefined }), FILE).replication).toEqual([]);
+    expect(parseDeployment(VALID, FILE).alarms).toEqual({ email: [], https: [] });
+  });
+
+  it('takes a window as it is written by most, with and without quotes', () => {
+    const [target] = parseDeployment(
+      fileWith({ 'replication[0]': undefined }).replace(
+        'replication: []',
+        'replication: [{ from: us-east-1, to: us-west-2, mode: window, priority: 7, ' +
+          'window: { timeZone: America/Chicago, days: [sat], from: 22:00, to: "24:00" }, filters: { groups: [sales] } }]',
+      ),
+      FILE,
+    ).replication;
+    expect(target).toEqual({
+      from: 'us-east-1',
+      to: 'us-west-2',
+      mode: 'window',
+      window: { timeZone: 'America/Chicago', days: ['sat'], from: '22:00', to: '24:00' },
+      filters: { groups: ['sales'] },
+      priority: 7,
+    });
+  });
+
+  it('refuses filters that would not fit into the environment of the functions, and takes them up to there', () => {
+    const users = (count: number) => Array.from({ length: count }, (_, i) => `user${i + 100}@example.com`);
+    const withUsers = (count: number) =>
+      fileWith({
+        'replication[0].filters.users': users(count),
+        'replication[1]': {
+          from: 'us-west-2',
+          to: 'us-east-1',
+          mode: 'onCompletion',
+          filters: { users: users(100) },
+        },
+      });
+    expect(parseDeployment(withUsers(100), FILE).replication[0]?.filters?.users).toHaveLength(100);
+    const [problem, ...others] = refusal(withUsers(120)).problems;
+    expect(others).toEqual([]);
+    expect(problem?.path).toBe('replication[0]');
+    expect(problem?.remedy).toMatch(
+      /^all targets of us-east-1 have 27\d\d bytes as JSON, and 2585 fit into the 4096 .*: name fewer tenants/,
+    );
   });
 
   it.each(MISTAKES)('refuses %s: %j', (path, value, remedy, others = {}) => {
@@ -204,7 +348,6 @@ describe('parseDeployment', () => {
       'regions',
       'sources',
       'retention',
-      'api',
     ]);
   });
 

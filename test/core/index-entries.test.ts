@@ -60,6 +60,7 @@ describe('entryItems', () => {
       call: ['11111111', 'BW100000@198.51.100.10'],
       slot: ['use1-1'],
       status: ['complete'],
+      name: ['ali'],
     });
     expect(new Set(entries.map(({ sk }) => sk)).size).toBe(entries.length);
   });

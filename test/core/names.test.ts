@@ -1,12 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDeployment } from '../../core/deployment.ts';
-import {
-  indexHomeRegion,
-  indexTableName,
-  METRICS_NAMESPACE,
-  recordingsBucketName,
-} from '../../core/names.ts';
+import { indexHomeRegion, indexTableName, metricsNamespace, recordingsBucketName } from '../../core/names.ts';
 
 const example = parseDeployment(
   readFileSync(join(import.meta.dirname, '../../deployments/example.yaml'), 'utf8'),
@@ -18,7 +13,7 @@ describe('names', () => {
     expect(recordingsBucketName(example, 'us-east-1')).toBe('siprec-recordings-111122223333-us-east-1');
     expect(indexTableName(example)).toBe('siprec-index');
     expect(indexHomeRegion(example)).toBe('us-east-1');
-    expect(METRICS_NAMESPACE).toBe('SiprecHa');
+    expect(metricsNamespace(example)).toBe('SiprecHa/siprec');
   });
 
   it.each([

@@ -42,6 +42,7 @@ describe('readRecorderEnvironment', () => {
       SIPREC_RTP_PORT_MAX: 59_999,
       SIPREC_PORT_COOLDOWN_SECONDS: 30,
       SIPREC_MEDIA_WORKERS: 1,
+      SIPREC_METRICS_NAMESPACE: 'SiprecHa',
       SIPREC_MEDIA_RECEIVER: 'auto',
       SIPREC_MAX_STALL_MS: 400,
       SIPREC_MAX_LOOP_DELAY_MS: 500,
@@ -138,6 +139,19 @@ describe('readRecorderEnvironment', () => {
     const keys = [1, 2].map((byte) => Buffer.alloc(32, byte).toString('base64'));
     const environment = readRecorderEnvironment({ ...NEEDED, SIPREC_SPOOL_KEY: keys.join(', ') });
     expect(environment.SIPREC_SPOOL_KEY).toEqual(keys);
+  });
+
+  it.each([
+    ['{"days": 30, "objectLock": "compliance"}', { days: 30, objectLock: 'compliance' }],
+    ['', undefined],
+  ])('takes the retention %j', (SIPREC_RETENTION, expected) => {
+    expect(readRecorderEnvironment({ ...NEEDED, SIPREC_RETENTION }).SIPREC_RETENTION).toEqual(expected);
+  });
+
+  it.each(['days: 30', '{"days": 0}'])('refuses the retention %j', (SIPREC_RETENTION) => {
+    expect(problemsOf({ ...NEEDED, SIPREC_RETENTION })).toEqual([
+      expect.stringMatching(/^SIPREC_RETENTION: .*write /),
+    ]);
   });
 
   it('tells what is wrong between variables along with the rest', () => {

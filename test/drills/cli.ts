@@ -8,6 +8,9 @@ import { INSTALLATION } from '../e2e/npm-start-child.ts';
 import { startTestEmulator } from '../helpers/emulator.ts';
 import { type Drill, runDrill } from './drill.ts';
 import { DRILLS } from './drills.ts';
+import { type RecordingsDrill, runRecordingsDrill } from './recordings/recordings-drill.ts';
+import { RECORDINGS_DRILLS } from './recordings/recordings-drills.ts';
+import { startRecordingsStage } from './recordings/recordings-stage.ts';
 import { runSteeringDrill, type SteeringDrill } from './steering/steering-drill.ts';
 import { STEERING_DRILLS } from './steering/steering-drills.ts';
 
@@ -34,6 +37,13 @@ ${list(STEERING_DRILLS.values())}
 
 Their last line: {"drill","passed","newCalls","recorded","failedOver","lost","secondsToLeaveDns","cut"}.
 
+Every recording arrives: the deployed stacks, without recorders.
+${list(RECORDINGS_DRILLS.values())}
+
+  --recordings N  synthetic recordings (default 500)
+
+Their last line: {"drill","passed","recordings","indexed","copiesDue","copiesVerified","repairSeconds"}.
+
 Where DRACHTIO_SERVER names a drachtio-server, it is the SIP server.
 Exit code: 0 passed, 1 not passed, 2 wrong usage.`;
 
@@ -42,6 +52,7 @@ const OPTIONS = {
   seconds: { type: 'string', default: '10' },
   seed: { type: 'string' },
   'time-factor': { type: 'string', default: '1' },
+  recordings: { type: 'string', default: '500' },
   help: { type: 'boolean', default: false },
 } as const;
 
@@ -110,6 +121,20 @@ async function playSteeringDrill(drill: SteeringDrill, { values, log, signal }: 
   return runSteeringDrill(drill, options, signal);
 }
 
+async function playRecordingsDrill(
+  drill: RecordingsDrill,
+  { values, log, signal }: Context,
+): Promise<Played> {
+  const recordings = wholeNumber('--recordings', values.recordings, 10_000);
+  log(`${drill.name}: ${drill.what}`);
+  const stage = await startRecordingsStage(log, signal);
+  try {
+    return await runRecordingsDrill(drill, stage, recordings);
+  } finally {
+    await stage.stop();
+  }
+}
+
 async function main(): Promise<number> {
   const { values, positionals } = parse(process.argv.slice(2));
   if (values.help) {
@@ -117,8 +142,10 @@ async function main(): Promise<number> {
     return 0;
   }
   const name = chosen(positionals);
-  const [drill, steeringDrill] = [DRILLS.get(name), STEERING_DRILLS.get(name)];
-  if (!drill && !steeringDrill) throw new UsageError(`there is no drill ${name}`);
+  const drill = DRILLS.get(name);
+  const steeringDrill = STEERING_DRILLS.get(name);
+  const recordingsDrill = RECORDINGS_DRILLS.get(name);
+  if (!drill && !steeringDrill && !recordingsDrill) throw new UsageError(`there is no drill ${name}`);
   const kind = drill?.mounts ? '--mount' : steeringDrill?.dropsPackets ? '--net' : undefined;
   if (kind && process.env[IN_NAMESPACE] !== '1') {
     await installEmulator(INSTALLATION); // inside, there may be no network
@@ -136,7 +163,9 @@ async function main(): Promise<number> {
   };
   const { result, failures, table } = drill
     ? await playDrill(drill, context)
-    : await playSteeringDrill(steeringDrill as SteeringDrill, context);
+    : steeringDrill
+      ? await playSteeringDrill(steeringDrill, context)
+      : await playRecordingsDrill(recordingsDrill as RecordingsDrill, context);
   console.log(table);
   for (const failure of failures) console.log(`NOT AS EXPECTED: ${failure}`);
   console.log(JSON.stringify(result));

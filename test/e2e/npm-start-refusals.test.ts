@@ -1,10 +1,10 @@
 /** What cannot start says why, says what to do, and leaves nothing behind. */
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { processesOf, runCli } from './npm-start-child.ts';
+import { processesOf, ROOT, runCli } from './npm-start-child.ts';
 
 let directory: string;
 
@@ -70,6 +70,18 @@ describe('npm start refuses', () => {
     const { code, said } = await refusal(['--deployment', file]);
     expect(said).toContain(file);
     for (const path of ['account', 'regions', 'sources', 'retention']) expect(said).toContain(path);
+    expect(code).toBe(1);
+  });
+
+  it.each([
+    'auth: { oidc: { issuer: "https://id.example.com", audience: a, tenantClaim: t, roleClaim: r } }',
+    'callers: [{ principal: "arn:aws:iam::000000000000:user/alice", tenants: all, roles: [listen] }]',
+  ])('a deployment file that does not let it use its own API: %s', async (api) => {
+    const file = join(directory, 'locked.yaml');
+    const text = readFileSync(join(ROOT, 'deployments/local.yaml'), 'utf8');
+    writeFileSync(file, text.replace(/^ {2}auth: iam$/m, `  ${api}`));
+    const { code, said } = await refusal(['--deployment', file]);
+    expect(said).toContain('own caller, arn:aws:iam::000000000000:root, use the API: leave its `api` out');
     expect(code).toBe(1);
   });
 

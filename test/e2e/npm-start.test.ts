@@ -118,11 +118,11 @@ describe('npm start', () => {
         },
       );
       expect(said).toMatch(
-        / {2}call {2}recorder {2}region {5}parties {23}direction {2}duration {2}status {4}copies {16}audio\n/,
+        / {2}call {2}recorder {2}region {5}parties {23}direction {2}duration {2}status {4}copies {16}copied in {2}audio +recording\n/,
       );
       const row = (call: number, rest: string) =>
         new RegExp(
-          `^  ${call}     (use1|usw2)-\\d    us-(east-1|west-2)  ${rest}   1\\.0\\d s    complete  us-east-1, us-west-2  \\d+ Hz \\| \\d+ Hz ok$`,
+          `^  ${call}     (use1|usw2)-\\d    us-(east-1|west-2)  ${rest}   1\\.0\\d s    complete  us-east-1, us-west-2  \\d+\\.\\d\\d s +\\d+ Hz \\| \\d+ Hz ok +[0-9A-Z]{26}$`,
           'm',
         );
       expect(said).toMatch(row(1, '\\+12015550100 -> \\+12015550101  outgoing'));

@@ -1,13 +1,14 @@
 /** Replication as it is deployed: the stacks in the emulator, without recorders. What they would upload is stored by the test. */
 import { InvokeCommand, LambdaClient, paginateListFunctions } from '@aws-sdk/client-lambda';
-import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, ListObjectVersionsCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
 import { DeleteCommand } from '@aws-sdk/lib-dynamodb';
 import type { Deployment } from '../../core/deployment.ts';
 import { copyKey, type RecordingCopy } from '../../core/index-items.ts';
 import { indexTableName, recordingsBucketName } from '../../core/names.ts';
+import { SERVICE_NAME as EXPIRE } from '../../functions/expire-recordings/constants.ts';
 import { COPY_QUEUE, MANIFEST_EVENTS } from '../../functions/shared/environment.ts';
-import { apiGet } from '../../local/api-client.ts';
+import { type ApiRequest, apiRequest } from '../../local/api-client.ts';
 import { type DeployTarget, deployedApiId } from '../../local/cloud/deploy.ts';
 import { replicateTable } from '../../local/cloud/global-table.ts';
 import type { TestEmulator } from '../helpers/emulator.ts';
@@ -54,10 +55,12 @@ const store = (region: string, index: number): Promise<StoredRecording> => {
   );
 };
 
-const ask = async (region: string, path: string): Promise<unknown> => {
+const ask = (region: string, path: string): Promise<unknown> => request(region, { method: 'GET', path });
+
+async function request(region: string, asked: ApiRequest): Promise<unknown> {
   const url = `${emulator.endpoint}/restapis/${await deployedApiId(target, region)}/v1/_user_request_`;
-  return apiGet({ url, region, credentials: emulator.credentials }, path);
-};
+  return apiRequest({ url, region, credentials: emulator.credentials }, asked);
+}
 
 const replicaOf = async (
   region: string,
@@ -83,8 +86,17 @@ async function sweepFunction() {
   throw new Error('there is no sweep');
 }
 
-async function sweep(): Promise<void> {
-  const { FunctionName } = await sweepFunction();
+const sweep = async (): Promise<void> => invoke((await sweepFunction()).FunctionName);
+
+/** The function of the home region that deletes. */
+async function expire(): Promise<void> {
+  for await (const { Functions = [] } of paginateListFunctions({ client: lambda }, {}))
+    for (const { FunctionName, Description } of Functions)
+      if (Description?.endsWith(EXPIRE)) return invoke(FunctionName);
+  throw new Error(`there is no ${EXPIRE}`);
+}
+
+async function invoke(FunctionName: string | undefined): Promise<void> {
   const { FunctionError, Payload } = await lambda.send(new InvokeCommand({ FunctionName }));
   expect([FunctionError, Payload && Buffer.from(Payload).toString()]).toEqual([undefined, 'null']);
 }
@@ -147,4 +159,55 @@ describe('the deployed replication', () => {
     },
     TIMEOUT_MS,
   );
+
+  it(
+    'deletes in both regions what is past its retention, and nothing that is under hold',
+    async () => {
+      const storeOld = (region: string, callId: string, index: number) => {
+        const ageMs = (deployment.retention.days + 1) * 24 * HOUR_MS + index;
+        const startedAt = new Date(Date.now() - ageMs).toISOString();
+        return storeRecording(
+          emulator.s3(region),
+          bucketIn(region),
+          {},
+          { startedAt, recordingId: recordingIdAt(startedAt), call: { callId, correlationIds: [callId] } },
+        );
+      };
+      const [young] = recordings as [StoredRecording];
+      const path = ({ manifest }: StoredRecording) => `/recordings/${manifest.recordingId}`;
+      const { callId } = young.manifest.call;
+      const body = { holdId: 'matter-1', reason: 'litigation' };
+      await request(OTHER, { method: 'PUT', path: `/calls/${callId}/hold`, body });
+      const deletion = request(HOME, { method: 'DELETE', path: path(young), query: { reason: 'asked for' } });
+      await expect(deletion).rejects.toThrow(/answered 409.*under hold/);
+
+      // Its copy is there before it: the function runs every minute by itself, and could come in between.
+      const { manifest } = await storeOld(OTHER, 'another-call', 1);
+      const expired = await storeRecording(emulator.s3(HOME), bucketIn(HOME), {}, manifest);
+      const held = await storeOld(HOME, callId, 0);
+      await verifiedReplica(OTHER, held);
+      await eventually(`the end of ${expired.key}`, async () => {
+        await expire();
+        const versions = await Promise.all([HOME, OTHER].map((region) => versionsOf(region, expired)));
+        return versions.flat().length === 0 || undefined;
+      });
+      for (const region of [HOME, OTHER]) {
+        expect(await ask(region, path(held))).toMatchObject({ isHeld: true, holds: [body] });
+        await expect(ask(region, path(expired))).rejects.toThrow(/answered 404/);
+      }
+      for (const region of [HOME, OTHER])
+        expect(await versionsOf(region, held)).toHaveLength(held.keys.length);
+    },
+    TIMEOUT_MS,
+  );
 });
+
+async function versionsOf(region: string, { key }: StoredRecording): Promise<unknown[]> {
+  const { Versions = [], DeleteMarkers = [] } = await emulator.s3(region).send(
+    new ListObjectVersionsCommand({
+      Bucket: bucketIn(region),
+      Prefix: key.replace('manifest.json', ''),
+    }),
+  );
+  return [...Versions, ...DeleteMarkers];
+}

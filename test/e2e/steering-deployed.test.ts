@@ -1,7 +1,8 @@
 /** Steering as it is deployed: the stacks in the emulator, without recorders. What slots would report is written by the test. */
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
-import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { Deployment } from '../../core/deployment.ts';
 import {
   FLEET_KEY,
@@ -10,9 +11,13 @@ import {
   regionSwitchName,
   slotItemId,
 } from '../../core/fleet.ts';
+import { functionName } from '../../core/names.ts';
+import { hourOf, ledgerItemId } from '../../core/recording-ledger.ts';
 import { planSlots } from '../../core/slot-plan.ts';
+import { ASSURED_PREFIX } from '../../functions/assure-recordings/constants.ts';
 import { type DeployTarget, deployStacks } from '../../local/cloud/deploy.ts';
 import { publishZone } from '../../local/cloud/dns-records.ts';
+import { RecordingLedger } from '../../recorder-image/src/health/recording-ledger.ts';
 import { srvWeights, wanted } from '../functions/steer-traffic/stage.ts';
 import type { TestEmulator } from '../helpers/emulator.ts';
 import { CLOUD_START_TIMEOUT_MS } from './cloud.ts';
@@ -91,4 +96,30 @@ describe('the deployed steering', () => {
     },
     DEPLOY_TIMEOUT_MS,
   );
+});
+
+describe('the deployed assurance', () => {
+  it('looks in the index for what a slot wrote into its ledger', async () => {
+    const [{ name: region, slots }] = deployment.regions as [Deployment['regions'][number]];
+    const slot = slots[0]?.name as string;
+    const ledger = new RecordingLedger({ slot });
+    const startedAt = new Date().toISOString();
+    ledger.begun('running', startedAt);
+    ledger.begun('gone', startedAt);
+    ledger.released('gone');
+    const table = emulator.documents(region);
+    const TableName = fleetTableName(deployment);
+    for (const entry of ledger.entries())
+      await table.send(new PutCommand({ TableName, Item: { [FLEET_KEY]: ledgerItemId(entry), ...entry } }));
+    const { endpoint, credentials } = emulator;
+    const lambda = new LambdaClient({ endpoint, credentials, region });
+    const { FunctionError } = await lambda.send(
+      new InvokeCommand({ FunctionName: functionName(deployment, 'assure-recordings') }),
+    );
+    lambda.destroy();
+    expect(FunctionError).toBeUndefined();
+    const Key = { [FLEET_KEY]: `${ASSURED_PREFIX}${slot}#${hourOf(Date.parse(startedAt))}` };
+    const { Item } = await table.send(new GetCommand({ TableName, Key, ConsistentRead: true }));
+    expect(Item).toMatchObject({ seen: 0, settled: [{ count: 1 }] });
+  });
 });

@@ -8,6 +8,7 @@ import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { FLEET_KEY } from '../../core/fleet.ts';
 import { BY_TENANT_INDEX, BY_TIME_INDEX } from '../../core/index-entries.ts';
 import { manifestKey } from '../../core/keys.ts';
 import type { Manifest } from '../../core/manifest.ts';
@@ -100,6 +101,18 @@ export async function createIndexTable(client: DynamoDBClient, tableName: string
         Projection: { ProjectionType: 'ALL' as const },
       })),
       StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
+    }),
+  );
+}
+
+/** A table with the key of a fleet table, as the steering stack makes it. */
+export async function createFleetTable(client: DynamoDBClient, tableName: string): Promise<void> {
+  await client.send(
+    new CreateTableCommand({
+      TableName: tableName,
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: [{ AttributeName: FLEET_KEY, AttributeType: 'S' }],
+      KeySchema: [{ AttributeName: FLEET_KEY, KeyType: 'HASH' }],
     }),
   );
 }

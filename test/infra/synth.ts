@@ -19,7 +19,19 @@ export interface Resource {
 }
 
 /** The stacks of every region. */
-export const STACKS = ['storage', 'index', 'replication', 'api', 'steering', 'dns'] as const;
+export const STACKS = [
+  'storage',
+  'index',
+  'replication',
+  'retention',
+  'api',
+  'steering',
+  'dns',
+  'network',
+  'recorders',
+  'assurance',
+  'monitoring',
+] as const;
 export type StackName = (typeof STACKS)[number];
 
 export interface SynthesizedRegion {

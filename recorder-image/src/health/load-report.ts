@@ -14,9 +14,11 @@ import {
   type SlotState,
   slotItemId,
 } from '../../../core/fleet.ts';
+import { ledgerItemId } from '../../../core/recording-ledger.ts';
 import { oneQuickTry } from '../aws.ts';
 import { Trouble } from '../trouble.ts';
 import { within } from '../within.ts';
+import type { WriteEntry } from './recording-ledger.ts';
 
 /** Below the interval, so that no report waits for its predecessor. */
 const WRITE_LIMIT_MS = 3_000;
@@ -27,15 +29,24 @@ export type Load = Omit<LoadReport, 'stateChanged' | 'reportedAt' | 'expiresAt'>
 /** Puts a report where steering reads it; rejects if that is not certain. */
 export type WriteReport = (report: LoadReport, signal: AbortSignal) => Promise<void>;
 
+/** What is written into a fleet table. */
+export interface FleetTable {
+  writeReport: WriteReport;
+  writeEntry: WriteEntry;
+  close(): void;
+}
+
 /** The way to a fleet table. Nothing is tried twice: the next report is newer. */
-export function fleetTable(table: string): { write: WriteReport; close(): void } {
+export function fleetTable(table: string): FleetTable {
   const client = new DynamoDBClient(oneQuickTry(WRITE_LIMIT_MS));
   const documents = DynamoDBDocumentClient.from(client);
+  const put = async (id: string, item: object, abortSignal: AbortSignal): Promise<void> => {
+    const command = new PutCommand({ TableName: table, Item: { [FLEET_KEY]: id, ...item } });
+    await documents.send(command, { abortSignal });
+  };
   return {
-    async write(report, abortSignal) {
-      const item = { [FLEET_KEY]: slotItemId(report.slot), ...report };
-      await documents.send(new PutCommand({ TableName: table, Item: item }), { abortSignal });
-    },
+    writeReport: (report, signal) => put(slotItemId(report.slot), report, signal),
+    writeEntry: (entry, signal) => put(ledgerItemId(entry), entry, signal),
     close: () => client.destroy(),
   };
 }

@@ -126,7 +126,12 @@ async function finishAll(
       else open.set(path, outcome.error);
       check();
     };
-    const target = { s3, bucket, onOrphan: ({ uploadId }: BegunUpload) => orphans.push(uploadId) };
+    const target = {
+      s3,
+      bucket,
+      retention: environment.SIPREC_RETENTION,
+      onOrphan: ({ uploadId }: BegunUpload) => orphans.push(uploadId),
+    };
     const finisher = new Finisher(
       { target, recorderVersion: packageJson.version, keys },
       logger,

@@ -4,6 +4,7 @@
 import { isIP } from 'node:net';
 import { basename } from 'node:path';
 import type { Logger } from 'pino';
+import type { RecordingLedger } from '../health/recording-ledger.ts';
 import type { MediaCapture, RtcpTerms, StreamCounters, StreamSource } from '../media/capture.ts';
 import type { ProtectionPeriod } from '../media/decrypt-journal.ts';
 import { type AnswerStream, writeAnswer } from '../sdp/answer.ts';
@@ -51,6 +52,8 @@ export interface RecordingSessionDependencies {
   spool: Spool;
   /** Where answers tell the SRC to send media. */
   mediaAddress: string;
+  /** Told of each recording that begins, and of each that became none. */
+  ledger: Pick<RecordingLedger, 'begun' | 'discarded' | 'released'>;
   now: () => Date;
   logger: Logger;
 }
@@ -132,10 +135,9 @@ export class RecordingSession {
       await session.#take(opening.body, opening.offer);
       session.#answerTo(opening.offer);
       // The 200 follows at once: from now on this is a recording.
-      await Promise.all([
-        ...session.#firstWrites,
-        session.#entry.append({ type: 'answered', at: session.#now() }),
-      ]);
+      const at = session.#now();
+      dependencies.ledger.begun(session.id, at);
+      await Promise.all([...session.#firstWrites, session.#entry.append({ type: 'answered', at })]);
       return session;
     } catch (error) {
       await session.discard();
@@ -273,6 +275,7 @@ export class RecordingSession {
     await this.#tail;
     await closeStreams([...this.#streams.values(), ...this.#removed], this.id, this.#dependencies);
     await this.#entry.discard();
+    this.#dependencies.ledger.discarded(this.id);
   }
 
   async #take({ sdp, metadata, warnings }: SessionBody, offer: SdpOffer | undefined): Promise<void> {

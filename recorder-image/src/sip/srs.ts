@@ -12,6 +12,7 @@ import { addressTest } from '../media/address-rule.ts';
 import { readOffer, SdpError } from '../sdp/offer.ts';
 import type { Ending, SessionEvent } from '../storage/session-record.ts';
 import { TooLateError, within } from '../within.ts';
+import { AnswerTimes } from './answer-times.ts';
 import { COMMON_HEADERS, contact, dialogKey, lists, unsupportedExtensions } from './headers.ts';
 import { missingMarks, PROFILES } from './profiles.ts';
 import { RecordingDialog } from './recording-dialog.ts';
@@ -118,6 +119,7 @@ export class Srs {
   regionClosed = false;
   #onEmpty: (() => void) | undefined;
   readonly counters: SrsCounters = { answered: 0, cancelled: 0, refused: {} };
+  readonly answerTimes = new AnswerTimes();
 
   /** @throws InvalidAddressRuleError if a network of a source is none */
   constructor(options: SrsOptions, dependencies: SrsDependencies) {
@@ -156,14 +158,17 @@ export class Srs {
   /** Answers an INVITE that starts a recording session. Never throws. */
   async onInvite(invitation: Invitation): Promise<void> {
     const { request } = invitation;
+    const cameAt = performance.now();
     const logger = this.#dependencies.logger.child({ sipCallId: request.callId });
     const key = dialogKey(request);
     if (this.#calls.has(key) || this.#answering.has(key)) return this.#refuse(invitation, MERGED, logger);
     this.#answering.add(key);
     try {
       const opened = await this.#open(request, key, logger);
-      if ('session' in opened) await this.#accept(invitation, opened, logger);
-      else this.#refuse(invitation, opened, logger);
+      if ('session' in opened) {
+        this.answerTimes.record(performance.now() - cameAt);
+        await this.#accept(invitation, opened, logger);
+      } else this.#refuse(invitation, opened, logger);
     } catch (error) {
       this.#refuse(invitation, refusalFor(error), logger, error);
     } finally {
@@ -303,6 +308,7 @@ export class Srs {
     } catch (error) {
       // The journals are on disk: the next start of a recorder on this spool finishes it.
       logger.error({ err: error }, 'recording could not be closed; it stays in the spool');
+      this.#dependencies.ledger.released(recordingId); // nobody works on it before that
     } finally {
       this.#forget(call);
       this.#checkEmpty();

@@ -55,6 +55,8 @@ interface Job {
   unwritten: readonly SessionEvent[];
   stage: Stage;
   tries: number;
+  /** When it was taken, on the clock of `performance.now`. */
+  since: number;
   /** What it takes on the disk; undefined before that is known. */
   bytes: number | undefined;
 }
@@ -97,13 +99,26 @@ export class Finisher {
     return [...this.#jobs].map(({ directory }) => directory);
   }
 
+  /** Seconds for which the oldest of them has waited; of what a process before this one left, since the start. */
+  get waitingSeconds(): number {
+    const since = Math.min(...[...this.#jobs].map((job) => job.since));
+    return Number.isFinite(since) ? (performance.now() - since) / 1000 : 0;
+  }
+
   /**
    * Takes a spool directory whose recording has ended.
    * @param unwritten events that the disk refused; they are appended to the session record first
    */
   add(directory: string, unwritten: readonly SessionEvent[] = []): void {
     if (this.#stopped) return;
-    const job: Job = { directory, unwritten, stage: 'assembly', tries: 0, bytes: undefined };
+    const job: Job = {
+      directory,
+      unwritten,
+      stage: 'assembly',
+      tries: 0,
+      since: performance.now(),
+      bytes: undefined,
+    };
     if (existsSync(join(directory, MANIFEST_FILE))) job.stage = 'upload';
     this.#jobs.add(job);
     this.#enqueue(job);

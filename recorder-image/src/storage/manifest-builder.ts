@@ -13,7 +13,7 @@ import { callFactsOf } from '../siprec/identity.ts';
 import type { RecordingMetadata } from '../siprec/model.ts';
 import { type SessionMessage, type Story, type StreamStory, tellStory } from '../siprec/timeline.ts';
 import { droppedPackets, explainGaps } from './gap-causes.ts';
-import { type ClosedStreamCounters, eventsOf, type SessionRecord } from './session-record.ts';
+import { type ClosedStreamCounters, eventsOf, type SessionRecord, startOf } from './session-record.ts';
 import { statusOf } from './status.ts';
 
 /** Owner of recordings whose SRC has none in the deployment file and names no service provider. */
@@ -74,7 +74,7 @@ export function buildManifest(input: ManifestInput): Manifest {
   const first = documents.find(saysAnything) ?? documents[0];
   const story = tellStory(messages);
   const lastHeard = Math.max(...input.streams.map(({ lastPacketAt = 0 }) => lastPacketAt));
-  const startedAt = eventsOf(record, 'answered')[0]?.at ?? opened.at;
+  const startedAt = startOf(record) ?? opened.at;
   const endedAt = closed?.at ?? new Date(Math.max(lastHeard, Date.parse(startedAt))).toISOString();
   const outcomes = input.journals.map((journal, channel) => {
     const assembled = input.streams[channel] as AssembledStream;

@@ -3,7 +3,7 @@
  * the next. Each part goes with its SHA-256, which S3 checks before it keeps it. S3 has no SHA-256 of the whole object then,
  * only one over those of the parts (its "composite" checksum), which is checked at the end.
  *
- * Permissions: s3:PutObject, s3:ListMultipartUploadParts, s3:AbortMultipartUpload.
+ * Permissions: s3:PutObject, s3:PutObjectRetention for a bucket with Object Lock, s3:ListMultipartUploadParts, s3:AbortMultipartUpload.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -17,6 +17,7 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import type { ObjectLock } from '../../../core/retention.ts';
 import type { BegunUpload, BegunUploads } from './begun-uploads.ts';
 
 export interface MultipartSizes {
@@ -32,6 +33,7 @@ export interface MultipartFile {
   contentType: string;
   /** Of the whole, in hex. */
   sha256: string;
+  lock?: ObjectLock | undefined;
 }
 
 /** A stretch of a file. `sha256` is in base64, as S3 has it. */
@@ -109,7 +111,7 @@ export async function uploadInParts(
   begun: BegunUploads,
   { partBytes, parallel }: MultipartSizes,
 ): Promise<void> {
-  const { key, sha256, contentType } = file;
+  const { key, sha256, contentType, lock } = file;
   const known = begun.find({ bucket, key, sha256, partBytes });
   if (known?.completed) return;
   if (known) {
@@ -128,6 +130,8 @@ export async function uploadInParts(
       ChecksumAlgorithm: 'SHA256',
       ChecksumType: 'COMPOSITE',
       Metadata: { sha256 },
+      ObjectLockMode: lock?.mode,
+      ObjectLockRetainUntilDate: lock?.retainUntil,
     }),
     { abortSignal: signal },
   );

@@ -159,6 +159,17 @@ export async function readSessionRecord(
   };
 }
 
+/** When a recording began, as its manifest says or will say; undefined if its record cannot be read. Needs no keys. */
+export async function startedAtOf(directory: string): Promise<string | undefined> {
+  const text = await readFile(`${directory}/${SESSION_RECORD_FILE}`, 'utf8').catch(() => '');
+  const events = text.split('\n').flatMap((line) => parseEvent(line) ?? []);
+  return startOf({ events });
+}
+
+/** The 200 to the INVITE; without one, what came before it. */
+export const startOf = (record: Pick<SessionRecord, 'events'>): string | undefined =>
+  (eventsOf(record, 'answered')[0] ?? eventsOf(record, 'opened')[0])?.at;
+
 function parseEvent(line: string): SessionEvent | undefined {
   try {
     return sessionEventSchema.safeParse(JSON.parse(line)).data;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { fileKey, manifestKey, type RecordingLocation } from '../../../core/keys.ts';
 import { MANIFEST_FILE, type Manifest } from '../../../core/manifest.ts';
+import { type ObjectLock, objectLockOf, type Retention } from '../../../core/retention.ts';
 import { type BegunUpload, BegunUploads } from './begun-uploads.ts';
 import {
   abortUpload,
@@ -22,6 +23,8 @@ const MULTIPART_ABOVE_BYTES = 32 * MIB;
 const MULTIPART: MultipartSizes = { partBytes: 16 * MIB, parallel: 3 };
 
 export interface UploadTarget extends Destination {
+  /** How long the bucket is to lock what is uploaded; absent for a bucket without Object Lock. */
+  retention?: Retention | undefined;
   /** Default: files above 32 MiB in parts of 16 MiB, three at once. */
   multipart?: MultipartSizes & { aboveBytes: number };
   /** Told of an upload that was begun, will not be completed, and could not be aborted. */
@@ -48,6 +51,7 @@ interface SourceFile {
   bytes: number;
   /** In hex. */
   sha256: string;
+  lock: ObjectLock | undefined;
 }
 
 /**
@@ -68,16 +72,18 @@ export async function uploadRecording(
     recordingId: manifest.recordingId,
     startedAt: new Date(manifest.startedAt),
   };
+  const lock = target.retention && objectLockOf(target.retention, manifest, new Date());
   const begun = await BegunUploads.read(directory);
   const { aboveBytes, ...sizes } = target.multipart ?? { aboveBytes: MULTIPART_ABOVE_BYTES, ...MULTIPART };
   for (const file of manifest.files) {
     const key = fileKey(location, file.name);
-    if (file.bytes > aboveBytes) await putInParts(target, directory, key, file, begun, sizes);
-    else await put(target, directory, key, file);
+    if (file.bytes > aboveBytes) await putInParts(target, directory, key, { ...file, lock }, begun, sizes);
+    else await put(target, directory, key, { ...file, lock });
   }
   await put(target, directory, manifestKey(location), {
     name: MANIFEST_FILE,
     contentType: 'application/json',
+    lock,
     ...manifestFile,
   });
   for (const abandoned of begun.incomplete)
@@ -103,6 +109,8 @@ async function put(
         ContentType: file.contentType,
         ChecksumSHA256: Buffer.from(file.sha256, 'hex').toString('base64'),
         Metadata: { sha256: file.sha256 },
+        ObjectLockMode: file.lock?.mode,
+        ObjectLockRetainUntilDate: file.lock?.retainUntil,
       }),
       { abortSignal: signal },
     );
@@ -123,12 +131,15 @@ async function putInParts(
   { partBytes: wanted, parallel }: MultipartSizes,
 ): Promise<void> {
   const path = join(directory, file.name);
-  const { contentType, sha256 } = file;
+  const { contentType, sha256, lock } = file;
   const partBytes = partBytesFor(file.bytes, wanted);
   await assertLength(path, file);
   const digested = await digestFile(path, partBytes);
   assertSame(path, file, digested);
-  await uploadInParts(target, { path, key, contentType, sha256 }, digested, begun, { partBytes, parallel });
+  await uploadInParts(target, { path, key, contentType, sha256, lock }, digested, begun, {
+    partBytes,
+    parallel,
+  });
 }
 
 async function assertLength(path: string, file: SourceFile): Promise<void> {

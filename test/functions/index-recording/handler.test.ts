@@ -1,7 +1,10 @@
 import { CreateBucketCommand, type S3Client } from '@aws-sdk/client-s3';
+import { jest } from '@jest/globals';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
+import { METRICS } from '../../../functions/index-recording/constants.ts';
 import { findRecording } from '../../../functions/query-api/search.ts';
-import { INDEX_TABLE } from '../../../functions/shared/environment.ts';
+import { INDEX_TABLE, METRICS_NAMESPACE_VARIABLE } from '../../../functions/shared/environment.ts';
+import { metricPoints, sumOf } from '../../helpers/embedded-metrics.ts';
 import {
   createIndexTable,
   EMULATOR_START_TIMEOUT_MS,
@@ -19,6 +22,12 @@ const ENVIRONMENT = { ...process.env };
 let emulator: TestEmulator;
 let s3: S3Client;
 let handler: (event: SQSEvent) => Promise<SQSBatchResponse>;
+let printed: unknown[];
+beforeEach(() => {
+  printed = [];
+  jest.spyOn(console, 'log').mockImplementation((text: string) => void printed.push(JSON.parse(text)));
+});
+afterEach(() => jest.restoreAllMocks());
 
 beforeAll(async () => {
   emulator = await startTestEmulator();
@@ -33,7 +42,9 @@ beforeAll(async () => {
     AWS_REGION: REGION,
     [INDEX_TABLE]: TABLE,
     POWERTOOLS_LOG_LEVEL: 'SILENT',
-    POWERTOOLS_METRICS_DISABLED: 'true',
+    POWERTOOLS_DEV: 'true', // metrics go to the console of here,
+    POWERTOOLS_METRICS_DISABLED: 'false', // which alone would mean: no metrics
+    [METRICS_NAMESPACE_VARIABLE]: 'SiprecHa/example',
   });
   const module = await import('../../../functions/index-recording/handler.ts');
   handler = async (event) =>
@@ -104,5 +115,25 @@ describe('index-recording', () => {
     const key = await putManifest(s3, BUCKET, manifest);
     expect(await handler(batch({ a: notification(key) }))).toEqual({ batchItemFailures: [] });
     expect(await isIndexed(manifest.recordingId)).toBe(true);
+  });
+
+  it('tells how many recordings came with which status, and how late', async () => {
+    const manifests = (['complete', 'partial', 'partial', 'recovered'] as const).map((status) =>
+      makeManifest({ status }),
+    );
+    const keys = await Promise.all(manifests.map((manifest) => putManifest(s3, BUCKET, manifest)));
+    await handler(batch({ a: notification(...keys), again: notification(...keys), bad: '' }));
+    const points = metricPoints(printed);
+    expect(new Set(points.map(({ namespace }) => namespace))).toEqual(new Set(['SiprecHa/example']));
+    const service = 'index-recording';
+    const counts = ['complete', 'partial', 'recovered'].map((status) =>
+      sumOf(points, METRICS.recordings, { service, status }),
+    );
+    expect(counts).toEqual([1, 2, 1]);
+    expect(sumOf(points, METRICS.imperfect, { service })).toBe(3);
+    const lags = printed.flatMap((line) => (line as Record<string, number[]>)[METRICS.lag] ?? []);
+    expect(lags).toHaveLength(4); // none for what was there already
+    expect(Math.max(...lags)).toBeLessThan(60);
+    expect(Math.min(...lags)).toBeGreaterThanOrEqual(0);
   });
 });

@@ -9,6 +9,7 @@ import { type DynamoDBDocumentClient, PutCommand, paginateQuery } from '@aws-sdk
 import { entryItems } from '../../../core/index-entries.ts';
 import { homeCopyItem, recordingItem, recordingPartition, type TableKey } from '../../../core/index-items.ts';
 import { InvalidManifestError, type Manifest } from '../../../core/manifest.ts';
+import { rulesOf } from '../../../core/replication-rules.ts';
 import { indexManifest } from '../../../functions/index-recording/index-recording.ts';
 import { writeItems } from '../../../functions/index-recording/write-items.ts';
 import { seededRandom } from '../../fixtures/mutate.ts';
@@ -20,6 +21,7 @@ import {
   type TestEmulator,
 } from '../../helpers/emulator.ts';
 import { makeManifest } from '../../helpers/manifest.ts';
+import { NIGHTLY, ruleTo } from '../../helpers/replication-rules.ts';
 
 const REGION = 'us-east-1';
 const BUCKET = 'recordings';
@@ -38,7 +40,8 @@ beforeAll(async () => {
 }, EMULATOR_START_TIMEOUT_MS);
 afterAll(() => emulator.stop());
 
-const index = (key: string) => indexManifest({ s3, table, tableName: TABLE }, { bucket: BUCKET, key });
+const index = async (key: string) =>
+  (await indexManifest({ s3, table, tableName: TABLE }, { bucket: BUCKET, key })).outcome;
 
 /** Items of one recording, as plain data without what is undefined, in order of sort key. */
 async function itemsOf(recordingId: string): Promise<unknown[]> {
@@ -234,9 +237,9 @@ describe('copy jobs', () => {
     const sqs = emulator.sqs(REGION);
     const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'jobs' }));
     const targets = Array.from({ length: 11 }, (_, index) => `eu-west-${index}`); // more than SQS takes at once
-    const copies = { queue: { sqs, queueUrl: QueueUrl as string }, targets };
-    const index = (key: string) =>
-      indexManifest({ s3, table, tableName: TABLE, copies }, { bucket: BUCKET, key });
+    const copies = { queue: { sqs, queueUrl: QueueUrl as string }, rules: targets.map((to) => ruleTo(to)) };
+    const index = async (key: string) =>
+      (await indexManifest({ s3, table, tableName: TABLE, copies }, { bucket: BUCKET, key })).outcome;
     const manifest = makeManifest();
     const key = await putManifest(s3, BUCKET, manifest);
     for (const outcome of ['indexed', 'alreadyIndexed']) {
@@ -251,11 +254,37 @@ describe('copy jobs', () => {
     expect(await receive(sqs, QueueUrl)).toEqual([]);
   });
 
+  it('are sent for a window that is open, and for what fits the filters; by priority', async () => {
+    const sqs = emulator.sqs(REGION);
+    const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'ruled-jobs' }));
+    const { replication } = {
+      replication: [
+        ruleTo('eu-west-1', NIGHTLY),
+        ruleTo('eu-west-2', { filters: { tenants: ['other'] } }),
+        ruleTo('eu-west-3', { filters: { tenants: ['acme'], minDurationMs: 60_000 }, priority: 1 }),
+        ruleTo('eu-west-4', { ...NIGHTLY, filters: { directions: ['outgoing'] } }),
+      ].map((rule) => ({ from: REGION, ...rule })),
+    };
+    const copies = {
+      queue: { sqs, queueUrl: QueueUrl as string },
+      rules: rulesOf({ replication }, REGION),
+    };
+    const key = await putManifest(s3, BUCKET, makeManifest());
+    const targetsAt = async (time: string) => {
+      const now = () => new Date(`2026-11-25T${time}Z`);
+      await indexManifest({ s3, table, tableName: TABLE, copies, now }, { bucket: BUCKET, key });
+      return (await receive(sqs, QueueUrl)).map(({ target }) => target);
+    };
+    expect(await targetsAt('21:59:59')).toEqual(['eu-west-3']);
+    expect(await targetsAt('22:00:00')).toEqual(['eu-west-3', 'eu-west-1']);
+    expect(await targetsAt('06:00:00')).toEqual(['eu-west-3']);
+  });
+
   it('that cannot be sent leave the recording indexed, and the event is tried again', async () => {
     const sqs = emulator.sqs(REGION);
     const copies = {
       queue: { sqs, queueUrl: `${emulator.endpoint}/000000000000/none` },
-      targets: ['us-west-2'],
+      rules: [ruleTo('us-west-2')],
     };
     const manifest = makeManifest();
     const key = await putManifest(s3, BUCKET, manifest);

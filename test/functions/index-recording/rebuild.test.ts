@@ -110,7 +110,7 @@ describe('rebuildIndex', () => {
 
   it('makes of an empty table what it was before, and changes nothing in a second run', async () => {
     const manifests = await bucketOf('whole', 40);
-    const before = await indexed('before', 'whole', manifests);
+    const before = (await indexed('before', 'whole', manifests)).filter(({ pk }) => pk.startsWith('REC#'));
     const dependencies = await tableOf('rebuilt');
     expect(await rebuildIndex(dependencies, options('whole'))).toMatchObject({
       manifests: 40,
@@ -118,7 +118,8 @@ describe('rebuildIndex', () => {
       newer: 0,
       invalid: [],
     });
-    const rebuilt = await itemsOf('rebuilt');
+    const all = await itemsOf('rebuilt');
+    const rebuilt = all.filter(({ pk }) => pk.startsWith('REC#'));
     const homeIds = new Set(before.map(({ pk }) => pk));
     expect(rebuilt.filter(({ pk }) => homeIds.has(pk))).toEqual(before);
     expect(new Set(rebuilt.map(({ pk }) => pk)).size).toBe(40);
@@ -129,7 +130,7 @@ describe('rebuildIndex', () => {
       expect(copy).toMatchObject({ sk: `COPY#${HOME}`, region: HOME, bucket: 'whole', role: 'replica' });
 
     expect(await rebuildIndex(dependencies, options('whole'))).toMatchObject({ restored: 40, newer: 0 });
-    expect(await itemsOf('rebuilt')).toEqual(rebuilt);
+    expect(await itemsOf('rebuilt')).toEqual(all);
   });
 
   it('leaves alone what is newer, and what somebody else knows of a copy', async () => {
@@ -184,6 +185,8 @@ describe('npm run index:rebuild', () => {
       table: 'cli',
       manifests: 13,
       restored: 12,
+      deleted: 0,
+      fates: 0,
       newer: 0,
       gone: 0,
       invalid: 1,

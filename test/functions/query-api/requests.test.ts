@@ -1,17 +1,18 @@
 import { encodeCursor, InvalidCursorError } from '../../../functions/query-api/cursor.ts';
-import {
-  InvalidQueryError,
-  parametersOf,
-  readRecordingsRequest,
-} from '../../../functions/query-api/requests.ts';
+import { readParameters } from '../../../functions/query-api/parameters.ts';
+import { ProblemError } from '../../../functions/query-api/problems.ts';
+import { parametersOf, recordingsRequest, searchParameters } from '../../../functions/query-api/requests.ts';
 
 const now = new Date('2026-11-23T12:00:00.000Z');
-const read = (query: string | Record<string, string>) =>
-  readRecordingsRequest(new URLSearchParams(query), now);
+const read = (query: string | Record<string, string>) => {
+  const search = new URLSearchParams(query);
+  const raw = Object.fromEntries([...search.keys()].map((name) => [name, search.getAll(name)]));
+  return recordingsRequest(readParameters(searchParameters, raw), now);
+};
 const range = { from: new Date('2026-11-22T00:00:00.000Z'), to: new Date('2026-11-23T00:00:00.000Z') };
 const after = '2026-11-22T08:00:00.000Z#01KAR7V0000000000000000000';
 
-describe('readRecordingsRequest', () => {
+describe('recordingsRequest', () => {
   it('asks for the last 24 hours, 50 at a time, without parameters', () => {
     expect(read('')).toEqual({
       query: { from: new Date('2026-11-22T12:00:00.000Z'), to: now },
@@ -45,6 +46,8 @@ describe('readRecordingsRequest', () => {
     ['to=2026-11-23T10:00:00', 'to=2026-11-23T10:00:00: write a time by RFC 3339'],
     ['to=2026-02-30T10:00:00Z', 'to=2026-02-30T10:00:00Z: write a time by RFC 3339'],
     ['from=2026-11-23T00:00:00+02:00', 'from=2026-11-23T00:00:00 02:00: write a time'], // `+` is a space in a query
+    ['from=0000-01-01T00:00:00%2B01:00', 'write a time by RFC 3339'],
+    ['to=9999-12-31T23:59:59-01:00', 'write a time by RFC 3339'],
     ['limit=0', 'limit=0: write a whole number from 1 to 200'],
     ['limit=201', 'limit=201: write a whole number from 1 to 200'],
     ['limit=99999', 'limit=99999: write a whole number from 1 to 200'],
@@ -54,7 +57,7 @@ describe('readRecordingsRequest', () => {
     ['cursor=', 'cursor=: leave it out for the first page'],
     [
       'who=x&page=2',
-      'who, page: no such parameter; there are from, to, tenant, number, user, group, slot, status, direction, minDurationMs, limit, cursor',
+      'who, page: no such parameter; there are from, to, tenant, number, user, group, slot, status, direction, minDurationMs, text, limit, cursor',
     ],
     ['number=alice', 'number=alice: write a telephone number, such as +12145550101'],
     ['number=', 'number=: write 1 to 256 characters'],
@@ -64,6 +67,7 @@ describe('readRecordingsRequest', () => {
     ['direction=up', 'direction=up: write one of outgoing, incoming, unknown'],
     ['minDurationMs=1.5', 'minDurationMs=1.5: write a whole number from 0 to 2147483648'],
     ['minDurationMs=9999999999', 'minDurationMs=9999999999: write a whole number'],
+    ['text=%2B-', 'text=+-: write letters or digits'],
     ['slot=a&slot=b&status=partial', 'slot: write a parameter only once'],
     [
       'from=2026-11-23T13:00:00Z',
@@ -71,7 +75,7 @@ describe('readRecordingsRequest', () => {
     ],
     ['from=2026-11-23T12:00:00Z', 'must be before to'],
   ])('refuses %s', (query, message) => {
-    expect(() => read(query)).toThrow(InvalidQueryError);
+    expect(() => read(query)).toThrow(ProblemError);
     expect(() => read(query)).toThrow(message);
   });
 
@@ -89,6 +93,7 @@ describe('readRecordingsRequest', () => {
       status: 'partial',
       direction: 'incoming',
       minDurationMs: '1500',
+      text: 'José  SMI',
     };
     expect(read(asked).query).toMatchObject({
       ...asked,
@@ -96,6 +101,7 @@ describe('readRecordingsRequest', () => {
       user: 'alice@example.com',
       group: 'sales',
       minDurationMs: 1500,
+      text: 'jose smi',
     });
   });
 
@@ -105,7 +111,7 @@ describe('readRecordingsRequest', () => {
 });
 
 describe('a cursor', () => {
-  const asked = { number: '+12145550101', status: 'partial', minDurationMs: '1000' };
+  const asked = { number: '+12145550101', status: 'partial', minDurationMs: '1000', text: 'Zoë A' };
   const times = { from: range.from.toISOString(), to: range.to.toISOString() };
   const { query } = read({ ...times, ...asked });
   const cursorOf = (parameters: Record<string, string>, place = after) =>

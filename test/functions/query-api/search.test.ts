@@ -1,4 +1,5 @@
 import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
+import type { TenantScope } from '../../../core/access.ts';
 import { entryItems, entryKey, summaryOf } from '../../../core/index-entries.ts';
 import { homeCopyItem, recordingItem } from '../../../core/index-items.ts';
 import type { Manifest } from '../../../core/manifest.ts';
@@ -70,13 +71,23 @@ const newestFirst = (manifests: Manifest[]): string[] =>
     .toSorted((a, b) => (a.key < b.key ? 1 : -1))
     .map(({ recordingId }) => recordingId);
 
-async function readAll(index: IndexTable, query: RecordingQuery, limit: () => number) {
+async function readAll(
+  index: IndexTable,
+  query: RecordingQuery,
+  limit: () => number,
+  scope: TenantScope = 'all',
+) {
   const ids: string[] = [];
   let after: string | undefined;
   let pages = 0;
   do {
     const size = limit();
-    const { items, last } = await searchRecordings(index, query, { limit: size, ...(after && { after }) });
+    const { items, last } = await searchRecordings(
+      index,
+      query,
+      { limit: size, ...(after && { after }) },
+      scope,
+    );
     expect(items.length).toBeLessThanOrEqual(size);
     ids.push(...items.map(({ recordingId }) => recordingId));
     after = last;
@@ -123,7 +134,7 @@ describe('searchRecordings', () => {
       times.map((startedAt) => makeManifest({ startedAt })),
     );
     const range = { from: new Date('2026-11-22T10:00:00Z'), to: new Date('2026-11-22T11:00:00Z') };
-    const { items, last } = await searchRecordings(index, range, { limit: 10 });
+    const { items, last } = await searchRecordings(index, range, { limit: 10 }, 'all');
     expect(items.map(({ startedAt }) => startedAt)).toEqual([times[2], times[1]]);
     expect(last).toBeUndefined();
   });
@@ -132,19 +143,21 @@ describe('searchRecordings', () => {
     const manifests = threeDays(8, seededRandom(14));
     const index = await indexOf('exact', manifests);
     const range = { from: new Date(FIRST), to: new Date(FIRST + 3 * DAY_MS) };
-    expect((await searchRecordings(index, range, { limit: 8 })).last).toBeUndefined();
-    expect((await searchRecordings(index, range, { limit: 7 })).last).toBeDefined();
+    expect((await searchRecordings(index, range, { limit: 8 }, 'all')).last).toBeUndefined();
+    expect((await searchRecordings(index, range, { limit: 7 }, 'all')).last).toBeDefined();
     expect(await readAll(index, range, () => 4)).toMatchObject({ pages: 2 });
-    expect(await searchRecordings(index, { ...range, to: new Date(FIRST + 1) }, { limit: 8 })).toEqual({
-      items: [],
-      entriesRead: 0,
-    });
+    expect(await searchRecordings(index, { ...range, to: new Date(FIRST + 1) }, { limit: 8 }, 'all')).toEqual(
+      {
+        items: [],
+        entriesRead: 0,
+      },
+    );
   });
 
   it('gives a summary of the recording, without the keys of the table', async () => {
     const [manifest] = threeDays(1, seededRandom(15)) as [Manifest];
     const index = await indexOf('shape', [manifest]);
-    const { items } = await searchRecordings(index, WHOLE, { limit: 1 });
+    const { items } = await searchRecordings(index, WHOLE, { limit: 1 }, 'all');
     expect(items).toEqual([summaryOf(recordingItem(manifest))]);
     expect(items[0]).not.toHaveProperty('pk');
   });
@@ -164,7 +177,13 @@ describe('searchRecordings', () => {
         endedAt: new Date(Date.parse(manifest.startedAt) + seconds * 1000).toISOString(),
         broadWorks: { groupId: pick('Sales', 'Support'), userId: pick('Ann@example.com', 'bob@example.com') },
         participants: [pick('+12145550101', '+12145550102'), pick('+12145550103', '2145550104')].map(
-          (number, at) => ({ id: `p${at}`, aors: [`tel:${number}`], names: [], number, streamLabels: [] }),
+          (number, at) => ({
+            id: `p${at}`,
+            aors: [`tel:${number}`],
+            names: [pick('Zoë García', 'Zora Smith', 'Bob Garner')],
+            number,
+            streamLabels: [],
+          }),
         ),
       };
     });
@@ -177,6 +196,11 @@ describe('searchRecordings', () => {
       status: ({ status }) => status === 'partial',
       direction: ({ direction }) => direction === 'incoming',
       minDurationMs: ({ startedAt, endedAt }) => Date.parse(endedAt) - Date.parse(startedAt) >= 60_000,
+      // Words of any of the names.
+      text: ({ participants }) => {
+        const all = participants.flatMap(({ names }) => names).join(' ');
+        return /Zora/.test(all);
+      },
     };
     const asked: Omit<RecordingQuery, 'from' | 'to'> = {
       tenant: 'acme',
@@ -187,6 +211,7 @@ describe('searchRecordings', () => {
       status: 'partial',
       direction: 'incoming',
       minDurationMs: 60_000,
+      text: 'smi zora',
     };
     const names = Object.keys(holds);
     // Every condition alone, every two of them, and all.
@@ -214,11 +239,23 @@ describe('searchRecordings', () => {
       },
     );
 
+    it.each([[['globex']], [['initech', 'globex', 'globex']], [['acme', 'globex']], [['initech']], [[]]])(
+      'has nothing of other tenants than %j, whatever is asked for',
+      async (scope) => {
+        const visible = manifests.filter(({ tenant }) => scope.includes(tenant));
+        for (const [name, holdsFor] of [['nothing', () => true] as const, ...Object.entries(holds)]) {
+          const query = { ...WHOLE, ...(name in asked && { [name]: asked[name as keyof typeof asked] }) };
+          const { ids } = await readAll(index, query, () => 37, scope);
+          expect({ name, ids }).toEqual({ name, ids: newestFirst(visible.filter(holdsFor)) });
+        }
+      },
+    );
+
     it('reads no more than half a page and the shards in vain, where a key says it all', async () => {
       for (const name of ['tenant', 'number', 'user', 'group', 'slot', 'status'] as const)
         for (const limit of [1, 2, 5, 10, 25, 50]) {
           const query = { ...WHOLE, [name]: asked[name] };
-          const { items, entriesRead } = await searchRecordings(index, query, { limit });
+          const { items, entriesRead } = await searchRecordings(index, query, { limit }, 'all');
           expect(items).toHaveLength(limit);
           expect(entriesRead).toBeLessThanOrEqual(1.5 * limit + 4);
         }
@@ -240,7 +277,7 @@ describe('searchRecordings', () => {
       rare.map((manifest) => entryItems(recordingItem(manifest))[0] as object),
     );
     const query = { ...WHOLE, direction: 'outgoing' as const };
-    const first = await searchRecordings(index, query, { limit: 10 });
+    const first = await searchRecordings(index, query, { limit: 10 }, 'all');
     expect(first).toMatchObject({ items: [], last: expect.any(String) });
     expect(first.entriesRead).toBeGreaterThanOrEqual(MAX_ENTRIES_READ);
     expect(first.entriesRead).toBeLessThan(MAX_ENTRIES_READ + 1000);

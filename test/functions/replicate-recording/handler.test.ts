@@ -4,7 +4,12 @@ import { CreateQueueCommand, ReceiveMessageCommand, type SQSClient } from '@aws-
 import { jest } from '@jest/globals';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { retrySeconds } from '../../../functions/replicate-recording/retry-later.ts';
-import { COPY_QUEUE, INDEX_TABLE, RECORDING_PLACES } from '../../../functions/shared/environment.ts';
+import {
+  COPY_QUEUE,
+  INDEX_TABLE,
+  RECORDING_PLACES,
+  REPLICATION_RULES,
+} from '../../../functions/shared/environment.ts';
 import { sendCopyJobs } from '../../../functions/shared/work-queue.ts';
 import {
   createIndexTable,
@@ -12,11 +17,18 @@ import {
   startTestEmulator,
   type TestEmulator,
 } from '../../helpers/emulator.ts';
+import { ruleTo } from '../../helpers/replication-rules.ts';
 import { type StoredRecording, storeRecording } from '../../helpers/stored-recording.ts';
 
 const HOME = 'us-east-1';
 const TARGET = 'us-west-2';
+const CLOSED = 'eu-west-1';
 const TABLE = 'index';
+/** A window of two hours, half a day from now. */
+function neverOpen(now: Date) {
+  const clock = (hours: number) => new Date(now.getTime() + hours * 3_600_000).toISOString().slice(11, 16);
+  return { mode: 'window', window: { timeZone: 'UTC', from: clock(12), to: clock(14) } };
+}
 const ENVIRONMENT = { ...process.env };
 /** Nothing comes back by itself within the test. */
 const VISIBILITY_SECONDS = 3_600;
@@ -32,7 +44,7 @@ beforeAll(async () => {
   emulator = await startTestEmulator();
   s3 = emulator.s3(HOME);
   sqs = emulator.sqs(HOME);
-  for (const region of [HOME, TARGET])
+  for (const region of [HOME, TARGET, CLOSED])
     await emulator.s3(region).send(new CreateBucketCommand({ Bucket: `recordings-${region}` }));
   await createIndexTable(emulator.dynamo(HOME), TABLE);
   const Attributes = { VisibilityTimeout: String(VISIBILITY_SECONDS) };
@@ -50,7 +62,12 @@ beforeAll(async () => {
     AWS_REGION: HOME,
     [INDEX_TABLE]: TABLE,
     [COPY_QUEUE]: queueUrl,
-    [RECORDING_PLACES]: JSON.stringify({ [HOME]: place(HOME), [TARGET]: place(TARGET) }),
+    [RECORDING_PLACES]: JSON.stringify({
+      [HOME]: place(HOME),
+      [TARGET]: place(TARGET),
+      [CLOSED]: place(CLOSED),
+    }),
+    [REPLICATION_RULES]: JSON.stringify([ruleTo(TARGET), ruleTo(CLOSED, neverOpen(new Date()))]),
     POWERTOOLS_LOG_LEVEL: 'SILENT',
     POWERTOOLS_DEV: 'true', // metrics go to the console of here,
     POWERTOOLS_METRICS_DISABLED: 'false', // which alone would mean: no metrics
@@ -103,9 +120,9 @@ describe('replicate-recording', () => {
     const gone = first.replace(/\/\w{26}\//, '/01KAR7V0000000000000000000/');
     const foreign = gone.replace(HOME, TARGET);
     const jobs = [...good.map(({ key }) => key), gone, foreign].map((key) => ({ key, target: TARGET }));
-    await sendCopyJobs({ sqs, queueUrl }, jobs);
+    await sendCopyJobs({ sqs, queueUrl }, [...jobs, { key: first, target: CLOSED }]);
     const Records = await receive();
-    expect(Records).toHaveLength(5);
+    expect(Records).toHaveLength(6);
     const rubbish = { ...Records[0], messageId: 'rubbish', body: 'no job' } as SQSRecord;
 
     const { batchItemFailures } = await handler({ Records: [...Records, rubbish] });
@@ -125,6 +142,7 @@ describe('replicate-recording', () => {
     for (const line of counted('CopiesMade'))
       expect(line).toMatchObject({ target: TARGET, ReplicationLagSeconds: expect.any(Number) });
     expect(counted('CopySourcesGone')).toHaveLength(1);
+    expect(counted('CopiesLeftToTheWindow')).toMatchObject([{ target: CLOSED }]);
     expect(counted('CopiesFailed').map(({ target, reason }) => [target, reason])).toEqual(
       expect.arrayContaining([
         [TARGET, 'ForeignCopyJobError'],

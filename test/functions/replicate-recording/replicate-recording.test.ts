@@ -14,7 +14,13 @@ import {
 } from '@aws-sdk/client-s3';
 import { type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { copyKey, recordingCopySchema, replicaCopyItem } from '../../../core/index-items.ts';
-import { InvalidManifestError } from '../../../core/manifest.ts';
+import { InvalidManifestError, type Manifest } from '../../../core/manifest.ts';
+import {
+  COPY_SIZES,
+  type CopyOptions,
+  type CopySizes,
+  copyObject,
+} from '../../../functions/replicate-recording/copy-object.ts';
 import {
   CopyMismatchError,
   ForeignCopyJobError,
@@ -29,6 +35,7 @@ import {
   startTestEmulator,
   type TestEmulator,
 } from '../../helpers/emulator.ts';
+import { NIGHTLY, ruleTo } from '../../helpers/replication-rules.ts';
 import {
   bytesOf,
   manifestOf,
@@ -71,6 +78,7 @@ beforeAll(async () => {
       },
       [TARGET]: { bucket: bucketIn(TARGET), kmsKeyId: KEY_ARN },
     },
+    rules: [ruleTo(TARGET)],
     now: () => NOW,
   };
 }, EMULATOR_START_TIMEOUT_MS);
@@ -126,6 +134,26 @@ function interfering(
   return wrapped;
 }
 
+/** An S3 client that tells what it was sent, and whose answers to copies get more than the emulator gives. */
+function recorded(
+  client: S3Client,
+  answerOf: (input: { Key: string }) => Promise<object> = async () => ({}),
+): { commands: string[]; client: S3Client } {
+  const commands: string[] = [];
+  const wrapped = Object.create(client) as S3Client;
+  Object.defineProperty(wrapped, 'send', {
+    value: async (command: { constructor: { name: string }; input: { Key: string } }) => {
+      const { name } = command.constructor;
+      commands.push(name);
+      const answer = await client.send(command as never);
+      return name === 'CopyObjectCommand'
+        ? { ...(answer as object), ...(await answerOf(command.input)) }
+        : answer;
+    },
+  });
+  return { commands, client: wrapped };
+}
+
 describe('a copy', () => {
   it('has every file under its key, with type, key and origin, and an item that says so', async () => {
     const recording = await store();
@@ -178,20 +206,63 @@ describe('a copy', () => {
     expect(await copyOf(recording.manifest.recordingId)).toMatchObject({ state: 'verified' });
   });
 
-  it('that was begun is completed: only what is missing or wrong is copied', async () => {
+  it('that has a wrong file gets that one anew, and nothing else', async () => {
     const recording = await store();
-    const [audio, metadata, manifest] = recording.keys as [string, string, string];
+    const [audio, metadata] = recording.keys as [string, string];
     await replicate(recording.key);
     await putAtTarget(metadata, bytesOf(500, 99)); // as long as the right one
-    await target.send(new DeleteObjectCommand({ Bucket: bucketIn(TARGET), Key: manifest }));
     const untouched = (await headAtTarget(audio)).LastModified;
-    expect(await replicate(recording.key)).toMatchObject({
-      outcome: 'copied',
-      copiedBytes: 500 + JSON.stringify(recording.manifest).length,
-    });
+    expect(await replicate(recording.key)).toMatchObject({ outcome: 'copied', copiedBytes: 500 });
     expect(sha256Hex(await atTarget(metadata))).toBe(recording.manifest.files[1]?.sha256);
     expect((await headAtTarget(audio)).LastModified).toEqual(untouched);
+  });
+
+  it('that was begun is completed: without a manifest there, only large files are looked for', async () => {
+    const recording = await store();
+    const [, metadata, manifest] = recording.keys as [string, string, string];
+    await replicate(recording.key);
+    await putAtTarget(metadata, bytesOf(500, 99));
+    await target.send(new DeleteObjectCommand({ Bucket: bucketIn(TARGET), Key: manifest }));
+    const { commands, client } = recorded(target);
+    const s3For = (region: string) => (region === HOME ? home : client);
+    const sizes = { ...COPY_SIZES, lookFirstBytes: 10_000 };
+    expect(await replicate(recording.key, { s3For, sizes })).toMatchObject({
+      outcome: 'copied',
+      copiedBytes: 500 + JSON.stringify(recording.manifest).length, // the audio was there
+    });
+    expect(commands.filter((command) => command === 'CopyObjectCommand')).toHaveLength(2);
+    expect(sha256Hex(await atTarget(metadata))).toBe(recording.manifest.files[1]?.sha256);
     expect(await keysAtTarget(recording)).toHaveLength(3);
+  });
+
+  it('is proved by the checksum in the answer to the copy, where S3 gives it', async () => {
+    const recording = await store();
+    const { commands, client } = recorded(target, async ({ Key }) => {
+      const { ChecksumSHA256 } = await headAtTarget(Key);
+      return { CopyObjectResult: { ChecksumSHA256, ChecksumType: 'FULL_OBJECT' } };
+    });
+    const s3For = (region: string) => (region === HOME ? home : client);
+    expect(await replicate(recording.key, { s3For })).toMatchObject({ outcome: 'copied' });
+    expect(commands).toEqual(['HeadObjectCommand', ...Array(3).fill('CopyObjectCommand')]);
+    expect(await copyOf(recording.manifest.recordingId)).toMatchObject({ state: 'verified' });
+  });
+
+  it('is none when the answer has another checksum, nor is one of checksums taken for it', async () => {
+    const wrong = { ChecksumSHA256: Buffer.alloc(32).toString('base64') };
+    const composite = {
+      ChecksumSHA256: `${Buffer.alloc(32).toString('base64')}-1`,
+      ChecksumType: 'COMPOSITE',
+    };
+    const replicateWith = (key: string, CopyObjectResult: object) => {
+      const { client } = recorded(target, async () => ({ CopyObjectResult }));
+      return replicate(key, { s3For: (region: string) => (region === HOME ? home : client) });
+    };
+    const recording = await store();
+    await expect(replicateWith(recording.key, wrong)).rejects.toThrow(CopyMismatchError);
+    expect(await copyOf(recording.manifest.recordingId)).toBeUndefined();
+    expect(await replicateWith(recording.key, composite)).toMatchObject({ outcome: 'copied' });
+    const damaged = await store({ audio: bytesOf(10_000, 3) }, { files: manifestOf({}).files });
+    await expect(replicateWith(damaged.key, composite)).rejects.toThrow(CopyMismatchError);
   });
 
   it('is proved by reading where S3 has no checksum of the whole: a source uploaded by parts', async () => {
@@ -218,7 +289,7 @@ describe('a copy', () => {
   it('of an object over the limit of one request goes by parts', async () => {
     const audio = bytesOf(11 * MIB + 1);
     const recording = await store({ audio });
-    const sizes = { singleCopyBytes: 6 * MIB, partBytes: 5 * MIB };
+    const sizes = { ...COPY_SIZES, singleCopyBytes: 6 * MIB, partBytes: 5 * MIB };
     expect(await replicate(recording.key, { sizes })).toMatchObject({ outcome: 'copied' });
     const head = await headAtTarget(recording.keys[0] as string);
     expect(head).toMatchObject({
@@ -239,7 +310,7 @@ describe('a copy', () => {
       (command) => command === 'UploadPartCopyCommand',
       () => deleteAtHome(audio),
     );
-    const sizes = { singleCopyBytes: 6 * MIB, partBytes: 5 * MIB };
+    const sizes = { ...COPY_SIZES, singleCopyBytes: 6 * MIB, partBytes: 5 * MIB };
     const s3For = (region: string) => (region === HOME ? home : broken);
     await expect(replicate(recording.key, { sizes, s3For })).rejects.toThrow(SourceFileMissingError);
     const { Uploads = [] } = await target.send(new ListMultipartUploadsCommand({ Bucket: bucketIn(TARGET) }));
@@ -250,6 +321,95 @@ describe('a copy', () => {
     const recording = await store({}, { files: [], audio: undefined, status: 'partial' });
     expect(await replicate(recording.key)).toMatchObject({ outcome: 'copied' });
     expect(await keysAtTarget(recording)).toEqual([recording.key]);
+  });
+});
+
+describe('the rules of a target', () => {
+  const rules = [ruleTo(TARGET, NIGHTLY)];
+  const at = (time: string) => ({ rules, now: () => new Date(`2026-11-${time}Z`) });
+
+  it('leave a job for which the window has closed to the sweep', async () => {
+    const recording = await store();
+    expect(await replicate(recording.key, at('24T06:00:00'))).toEqual({
+      outcome: 'outsideWindow',
+      copiedBytes: 0,
+    });
+    expect(await keysAtTarget(recording)).toEqual([]);
+    expect(await copyOf(recording.manifest.recordingId)).toBeUndefined();
+  });
+
+  it('let it be copied within the window, and count its lag from the opening', async () => {
+    const { key } = await store(); // ended at 10:01
+    expect(await replicate(key, at('23T22:00:30'))).toMatchObject({ outcome: 'copied', lagMs: 30_000 });
+  });
+
+  it('let what is begun within the window be completed', async () => {
+    const { key } = await store();
+    const times = ['24T05:59:59', '24T06:00:01'].map((time) => new Date(`2026-11-${time}Z`));
+    const now = () => (times.length > 1 ? times.shift() : times[0]) as Date;
+    expect(await replicate(key, { rules, now })).toMatchObject({ outcome: 'copied' });
+  });
+
+  it('leave out what their filters leave out by now', async () => {
+    const recording = await store();
+    const filters = (tenant: string) => ({ rules: [ruleTo(TARGET, { filters: { tenants: [tenant] } })] });
+    expect(await replicate(recording.key, filters('other'))).toEqual({ outcome: 'unwanted', copiedBytes: 0 });
+    expect(await keysAtTarget(recording)).toEqual([]);
+    expect(await replicate(recording.key, filters('acme'))).toMatchObject({ outcome: 'copied' });
+  });
+
+  it('have no lag for a backfill, and no job for a target without a rule', async () => {
+    const { key } = await store();
+    const job = { key, target: TARGET, backfill: true } as const;
+    expect(await replicateRecording(dependencies, job)).not.toHaveProperty('lagMs');
+    await expect(replicate(key, { rules: [] })).rejects.toThrow(ForeignCopyJobError);
+  });
+});
+
+describe('what an object is at the target', () => {
+  /** Copies with these options, and gives what the request that makes the object says of lock and tags. */
+  const copyWith = async (sizes: CopySizes, options: Partial<CopyOptions>) => {
+    const client = emulator.s3(TARGET);
+    const sent: Record<string, string>[] = [];
+    client.middlewareStack.add(
+      (next) => (args) => {
+        sent.push((args.request as { headers: Record<string, string> }).headers);
+        return next(args);
+      },
+      { step: 'finalizeRequest' },
+    );
+    const { keys, manifest } = await store({ audio: bytesOf(11 * MIB) });
+    const [file] = manifest.files as [Manifest['files'][0]];
+    const key = keys[0] as string;
+    const place = { bucket: 'locked', kmsKeyId: KEY_ARN };
+    const given = { sourceBucket: bucketIn(HOME), origin: HOME, sizes, ...options };
+    await copyObject({ s3: client, place }, { ...file, key }, given);
+    const said = Object.entries(sent[0] ?? {}).filter(([name]) =>
+      /^x-amz-(object-lock-|tagging$)/.test(name),
+    );
+    return Object.fromEntries(said);
+  };
+  beforeAll(async () => {
+    await target.send(new CreateBucketCommand({ Bucket: 'locked', ObjectLockEnabledForBucket: true }));
+  });
+
+  // The emulator forgets them for copies: what is sent is what can be seen.
+  it.each([
+    ['whole', COPY_SIZES],
+    ['by parts', { ...COPY_SIZES, singleCopyBytes: 6 * MIB, partBytes: 5 * MIB }],
+  ])('is said explicitly: retention, hold and tags, of one copied %s', async (_, sizes) => {
+    const retainUntil = new Date('2030-01-02T03:04:05.000Z');
+    const protection = { mode: 'GOVERNANCE', retainUntil, legalHold: true } as const;
+    expect(await copyWith(sizes, { tags: { tenant: 'a&b' }, protection })).toEqual({
+      'x-amz-object-lock-mode': 'GOVERNANCE',
+      'x-amz-object-lock-retain-until-date': expect.stringMatching(/^2030-01-02T03:04:05/),
+      'x-amz-object-lock-legal-hold': 'ON',
+      'x-amz-tagging': 'tenant=a%26b',
+    });
+  });
+
+  it('is neither locked nor tagged where nothing is said', async () => {
+    expect(await copyWith(COPY_SIZES, {})).toEqual({});
   });
 });
 
@@ -355,7 +515,8 @@ describe('what cannot be copied', () => {
       name: 'ResourceNotFoundException',
     });
     expect(await copyOf(recording.manifest.recordingId)).toBeUndefined();
-    expect(await replicate(recording.key)).toMatchObject({ outcome: 'alreadyCopied' });
+    // Without the index nobody knows whether the recording is deleted: nothing was copied.
+    expect(await replicate(recording.key)).toMatchObject({ outcome: 'copied' });
     expect(await copyOf(recording.manifest.recordingId)).toMatchObject({ state: 'verified' });
   });
 });

@@ -59,12 +59,14 @@ describe('the function', () => {
     const [[, changes] = []] = valuesOf(METRICS.changes, 'service');
     expect(changes).toBeGreaterThanOrEqual(2);
     expect(valuesOf(METRICS.skipped, 'reason')).toEqual([]);
+    expect(valuesOf(METRICS.failed, 'service')).toEqual([['steer-traffic', 0]]);
   });
 
   it('ends well when nothing answers, so that nobody calls it again, and says why it did nothing', async () => {
     stage.proxy.fault = () => ({ status: 503, code: 'ServiceUnavailable' });
     await handler();
     expect(valuesOf(METRICS.skipped, 'reason')).toEqual([['unavailable', 1]]);
+    expect(valuesOf(METRICS.failed, 'service')).toEqual([['steer-traffic', 1]]);
     for (const unknown of [METRICS.weight, METRICS.withoutFreshReport, METRICS.oldestReport])
       expect(valuesOf(unknown, 'slot')).toEqual([]);
   });

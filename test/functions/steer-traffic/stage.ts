@@ -2,8 +2,6 @@
 import { once } from 'node:events';
 import { createServer, request as forward, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Logger } from '@aws-lambda-powertools/logger';
-import { CreateTableCommand } from '@aws-sdk/client-dynamodb';
 import {
   type Change,
   ChangeResourceRecordSetsCommand,
@@ -19,7 +17,8 @@ import { IMPATIENT } from '../../../functions/shared/aws-clients.ts';
 import type { SteeringEnvironment } from '../../../functions/steer-traffic/environment.ts';
 import { type SteeringRun, steerTraffic } from '../../../functions/steer-traffic/steer-traffic.ts';
 import { listRecordSets } from '../../../local/dns-server/route53-zone.ts';
-import { startTestEmulator, type TestEmulator } from '../../helpers/emulator.ts';
+import { createFleetTable, startTestEmulator, type TestEmulator } from '../../helpers/emulator.ts';
+import { type LogEntry, QuietLogger } from '../../helpers/quiet-logger.ts';
 
 export const REGION = 'us-east-1';
 export const ZONE = 'rec.example.com';
@@ -47,24 +46,6 @@ export const seconds = (count: number): number => T0 + count * 1000;
 
 export const TABLE = 'siprec-fleet';
 
-/** A log that a test can read. */
-export interface LogEntry {
-  level: string;
-  message: string;
-  [field: string]: unknown;
-}
-
-class QuietLogger extends Logger {
-  readonly entries: LogEntry[] = [];
-
-  protected override printLog(_level: number, log: { getAttributes(): object }): void {
-    const text = JSON.stringify(log.getAttributes(), (_, value) =>
-      value instanceof Error ? `${value.name}: ${value.message}` : value,
-    );
-    this.entries.push(JSON.parse(text));
-  }
-}
-
 export class SteeringStage {
   readonly emulator: TestEmulator;
   proxy: ApiProxy;
@@ -84,14 +65,7 @@ export class SteeringStage {
   static async open(): Promise<SteeringStage> {
     const emulator = await startTestEmulator();
     const stage = new SteeringStage(emulator, await startApiProxy(emulator.endpoint));
-    await emulator.dynamo(REGION).send(
-      new CreateTableCommand({
-        TableName: TABLE,
-        BillingMode: 'PAY_PER_REQUEST',
-        AttributeDefinitions: [{ AttributeName: FLEET_KEY, AttributeType: 'S' }],
-        KeySchema: [{ AttributeName: FLEET_KEY, KeyType: 'HASH' }],
-      }),
-    );
+    await createFleetTable(emulator.dynamo(REGION), TABLE);
     const { HostedZone } = await stage.#route53.send(
       new CreateHostedZoneCommand({ Name: ZONE, CallerReference: ZONE }),
     );

@@ -70,6 +70,7 @@ describe('a run', () => {
     expect(await stage.steering()).toEqual({
       [FLEET_KEY]: STEERING_ITEM_ID,
       changedAt: { 'use1-1': at, 'use1-2': at },
+      weights: { 'use1-1': wanted(600), 'use1-2': wanted(900) },
       changeId: expect.stringMatching(/^[A-Z0-9]+$/),
     });
   });

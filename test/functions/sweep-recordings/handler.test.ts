@@ -7,10 +7,10 @@ import type { Context } from 'aws-lambda';
 import { recordingItem } from '../../../core/index-items.ts';
 import {
   COPY_QUEUE,
-  COPY_TARGETS,
   INDEX_TABLE,
   MANIFEST_EVENTS,
   RECORDING_PLACES,
+  REPLICATION_RULES,
 } from '../../../functions/shared/environment.ts';
 import { METRICS } from '../../../functions/sweep-recordings/constants.ts';
 import {
@@ -20,6 +20,7 @@ import {
   type TestEmulator,
 } from '../../helpers/emulator.ts';
 import { recordingIdAt } from '../../helpers/manifest.ts';
+import { ruleTo } from '../../helpers/replication-rules.ts';
 import { storeRecording } from '../../helpers/stored-recording.ts';
 
 const HOME = 'us-east-1';
@@ -27,7 +28,7 @@ const TARGET = 'us-west-2';
 const ENVIRONMENT = { ...process.env };
 
 let emulator: TestEmulator;
-let handler: (event: unknown, context: Context) => Promise<void>;
+let handler: (event: unknown, context: Context) => Promise<unknown>;
 const printed: Record<string, unknown>[] = [];
 
 beforeAll(async () => {
@@ -47,7 +48,7 @@ beforeAll(async () => {
     [INDEX_TABLE]: 'index',
     [COPY_QUEUE]: await queue('copy-jobs'),
     [MANIFEST_EVENTS]: await queue('manifest-events'),
-    [COPY_TARGETS]: JSON.stringify([TARGET]),
+    [REPLICATION_RULES]: JSON.stringify([ruleTo(TARGET)]),
     [RECORDING_PLACES]: JSON.stringify({ [HOME]: place(HOME), [TARGET]: place(TARGET) }),
     POWERTOOLS_LOG_LEVEL: 'SILENT',
     POWERTOOLS_DEV: 'true', // metrics go to the console of here,
@@ -64,8 +65,8 @@ afterAll(async () => {
   await emulator.stop();
 });
 
-const run = (remainingMs: number) =>
-  handler({}, { getRemainingTimeInMillis: () => remainingMs } as unknown as Context);
+const run = (remainingMs: number, event: unknown = {}) =>
+  handler(event, { getRemainingTimeInMillis: () => remainingMs } as unknown as Context);
 
 it('tells what it found, and the backlog only at the end of a round', async () => {
   const startedAt = new Date(Date.now() - 3 * 3_600_000).toISOString();
@@ -85,7 +86,11 @@ it('tells what it found, and the backlog only at the end of a round', async () =
   expect(printed[1]).not.toHaveProperty(METRICS.backlog);
 
   printed.length = 0;
-  await run(300_000);
+  expect(await run(300_000, { dryRun: true })).toMatchObject({ copies: { [TARGET]: { requested: 1 } } });
+  await expect(run(300_000, { dryRun: 'yes' })).rejects.toThrow('dryRun');
+  expect(printed).toEqual([]);
+
+  expect(await run(300_000, { source: 'aws.events' })).toBeUndefined();
   expect(printed).toMatchObject([
     { [METRICS.looked]: 1, [METRICS.unindexed]: 0 },
     { target: TARGET, [METRICS.requested]: 1, [METRICS.damaged]: 0, [METRICS.backlog]: 1 },

@@ -1,143 +1,25 @@
-/** The sweep and the copier together, on real buckets, queues and tables: what was lost is found and made good. */
-import {
-  CreateBucketCommand,
-  DeleteObjectCommand,
-  PutObjectCommand,
-  type S3Client,
-} from '@aws-sdk/client-s3';
-import {
-  CreateQueueCommand,
-  DeleteMessageCommand,
-  PurgeQueueCommand,
-  ReceiveMessageCommand,
-  type SQSClient,
-} from '@aws-sdk/client-sqs';
-import { type DynamoDBDocumentClient, GetCommand } from '@aws-sdk/lib-dynamodb';
+/** The functions together, on real buckets, queues and tables: what was lost is found and made good. */
+import { DeleteObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { PurgeQueueCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { parseCopyJob } from '../../../core/copy-jobs.ts';
-import { copyKey } from '../../../core/index-items.ts';
-import { indexManifest } from '../../../functions/index-recording/index-recording.ts';
-import { parseS3Notification } from '../../../functions/index-recording/s3-events.ts';
-import { replicateRecording } from '../../../functions/replicate-recording/replicate-recording.ts';
-import type { WorkQueue } from '../../../functions/shared/work-queue.ts';
 import { readCursor } from '../../../functions/sweep-recordings/sweep-cursor.ts';
-import {
-  SWEEP_LIMITS,
-  type SweepDependencies,
-  sweepRecordings,
-} from '../../../functions/sweep-recordings/sweep-recordings.ts';
-import {
-  createIndexTable,
-  EMULATOR_START_TIMEOUT_MS,
-  startTestEmulator,
-  type TestEmulator,
-} from '../../helpers/emulator.ts';
-import { recordingIdAt } from '../../helpers/manifest.ts';
+import { EMULATOR_START_TIMEOUT_MS, type TestEmulator } from '../../helpers/emulator.ts';
 import { bytesOf, type StoredRecording, storeRecording } from '../../helpers/stored-recording.ts';
-
-const HOME = 'us-east-1';
-const TARGET = 'us-west-2';
-const HOUR_MS = 3_600_000;
-/** After all recordings of these tests, whose manifests were really written when the test ran. */
-const NOW = new Date(Date.now() + HOUR_MS);
+import { HOME, HOUR_MS, NOW, type SweepStages, startSweepStages, TARGET, take } from './stage.ts';
 
 let emulator: TestEmulator;
 let home: S3Client;
 let target: S3Client;
-let table: DynamoDBDocumentClient;
 let sqs: SQSClient;
-let stage = 0;
+let setUp: SweepStages['setUp'];
 
 beforeAll(async () => {
-  emulator = await startTestEmulator();
-  home = emulator.s3(HOME);
-  target = emulator.s3(TARGET);
-  table = emulator.documents(HOME);
-  sqs = emulator.sqs(HOME);
+  ({ emulator, home, target, sqs, setUp } = await startSweepStages());
 }, EMULATOR_START_TIMEOUT_MS);
 afterAll(() => emulator.stop());
 
-/** Buckets, queues and a table of its own for each test. */
-async function setUp(given: Partial<SweepDependencies['limits']> = {}) {
-  stage += 1;
-  const tableName = `index-${stage}`;
-  const bucketIn = (region: string) => `stage-${stage}-${region}`;
-  await createIndexTable(emulator.dynamo(HOME), tableName);
-  for (const region of [HOME, TARGET])
-    await emulator.s3(region).send(new CreateBucketCommand({ Bucket: bucketIn(region) }));
-  const queue = async (name: string): Promise<WorkQueue> => {
-    const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: `${name}-${stage}` }));
-    return { sqs, queueUrl: QueueUrl as string };
-  };
-  const place = (region: string) => ({
-    bucket: bucketIn(region),
-    kmsKeyId: `arn:aws:kms:${region}:000000000000:alias/siprec-recordings`,
-  });
-  const logged: string[] = [];
-  const common = {
-    s3For: (region: string) => (region === HOME ? home : target),
-    table,
-    tableName,
-    homeRegion: HOME,
-    places: { [HOME]: place(HOME), [TARGET]: place(TARGET) },
-  };
-  const dependencies: SweepDependencies = {
-    ...common,
-    targets: [TARGET],
-    copyQueue: await queue('copy-jobs'),
-    manifestEvents: await queue('manifest-events'),
-    logger: { warn: (what) => logged.push(String(what)), error: (what) => logged.push(String(what)) },
-    limits: { ...SWEEP_LIMITS, checks: 0, ...given },
-    random: () => 0,
-    now: NOW,
-    isOutOfTime: () => false,
-  };
-  const copies = { queue: dependencies.copyQueue, targets: [TARGET] };
-  return {
-    dependencies,
-    logged,
-    bucketIn,
-    sweep: (other: Partial<SweepDependencies> = {}) => sweepRecordings({ ...dependencies, ...other }),
-    store: (startedAt: string, index = 0): Promise<StoredRecording> =>
-      storeRecording(
-        home,
-        bucketIn(HOME),
-        {},
-        { startedAt, recordingId: recordingIdAt(startedAt, () => index / 1000) },
-      ),
-    index: (key: string) =>
-      indexManifest({ s3: home, table, tableName, copies }, { bucket: bucketIn(HOME), key }),
-    /** Does what the functions behind the queues do, until both are empty. */
-    async workOff(): Promise<number> {
-      let done = 0;
-      for (;;) {
-        const events = await take(dependencies.manifestEvents);
-        for (const body of events)
-          for (const object of parseS3Notification(body))
-            await indexManifest({ s3: home, table, tableName, copies }, object);
-        const jobs = await take(dependencies.copyQueue);
-        for (const body of jobs) await replicateRecording(common, parseCopyJob(body));
-        done += jobs.length;
-        if (events.length + jobs.length === 0) return done;
-      }
-    },
-    async copyOf({ manifest }: StoredRecording): Promise<Record<string, unknown> | undefined> {
-      const Key = copyKey(manifest.recordingId, TARGET);
-      return (await table.send(new GetCommand({ TableName: tableName, Key, ConsistentRead: true }))).Item;
-    },
-  };
-}
-
-/** Up to ten messages, which are gone then. */
-async function take({ queueUrl }: WorkQueue): Promise<string[]> {
-  const { Messages = [] } = await sqs.send(
-    new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10 }),
-  );
-  for (const { ReceiptHandle } of Messages)
-    await sqs.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle }));
-  return Messages.map(({ Body = '' }) => Body);
-}
-
 const hoursAgo = (hours: number): string => new Date(NOW.getTime() - hours * HOUR_MS).toISOString();
+const minuteAfter = (time: string): string => new Date(Date.parse(time) + 60_000).toISOString();
 const none = { requested: 0, checked: 0, damaged: 0 };
 
 describe('the sweep', () => {
@@ -151,7 +33,14 @@ describe('the sweep', () => {
       recordings: 3,
       unindexed: 0,
       copies: { [TARGET]: { ...none, requested: 3 } },
-      backlog: { [TARGET]: { copies: 3, ageSeconds: 50 * 3600 - 60 } },
+      figures: {
+        [TARGET]: {
+          countedAt: NOW.toISOString(),
+          waiting: 3,
+          damaged: 0,
+          oldestDueAt: minuteAfter(hoursAgo(50)),
+        },
+      },
     });
     expect(await workOff()).toBe(3);
     for (const recording of recordings) expect(await copyOf(recording)).toMatchObject({ state: 'verified' });
@@ -159,7 +48,9 @@ describe('the sweep', () => {
       recordings: 3,
       unindexed: 0,
       copies: { [TARGET]: none },
-      backlog: { [TARGET]: { copies: 0, ageSeconds: 0 } },
+      figures: {
+        [TARGET]: { countedAt: NOW.toISOString(), waiting: 0, damaged: 0, lagSeconds: expect.anything() },
+      },
     });
     expect(await workOff()).toBe(0);
   });
@@ -170,7 +61,7 @@ describe('the sweep', () => {
     expect(await sweep()).toMatchObject({ recordings: 1, unindexed: 1, copies: { [TARGET]: none } });
     expect(await workOff()).toBe(1);
     expect(await copyOf(recording)).toMatchObject({ state: 'verified' });
-    expect(await sweep()).toMatchObject({ unindexed: 0, backlog: { [TARGET]: { copies: 0 } } });
+    expect(await sweep()).toMatchObject({ unindexed: 0, figures: { [TARGET]: { waiting: 0 } } });
   });
 
   it('repairs a copy in which a byte has changed, which is not played meanwhile', async () => {
@@ -185,7 +76,7 @@ describe('the sweep', () => {
 
     expect(await sweep()).toMatchObject({
       copies: { [TARGET]: { requested: 1, checked: 1, damaged: 1 } },
-      backlog: { [TARGET]: { copies: 1 } },
+      figures: { [TARGET]: { waiting: 1, damaged: 1 } },
     });
     expect(logged).toContain('copy is damaged');
     expect(await copyOf(recording)).toMatchObject({ state: 'damaged' });
@@ -241,7 +132,7 @@ describe('the sweep', () => {
       recordings: 2,
       unindexed: 0,
       copies: { [TARGET]: none },
-      backlog: { [TARGET]: { copies: 1, ageSeconds: 240 } }, // it is due, nevertheless
+      figures: { [TARGET]: { waiting: 1, oldestDueAt: minuteAfter(young.manifest.startedAt) } }, // it is due, nevertheless
     });
   });
 
@@ -266,7 +157,7 @@ describe('the sweep', () => {
     await sqs.send(new PurgeQueueCommand({ QueueUrl: dependencies.copyQueue.queueUrl }));
     expect(await sweep()).toMatchObject({
       copies: { [TARGET]: { requested: 2 } },
-      backlog: { [TARGET]: { copies: 3 } },
+      figures: { [TARGET]: { waiting: 3 } },
     });
     expect(await workOff()).toBe(2);
     expect(await sweep()).toMatchObject({ copies: { [TARGET]: { requested: 1 } } });
@@ -281,21 +172,21 @@ describe('the sweep', () => {
     const runs = [];
     for (let run = 0; run < 10; run++) {
       runs.push(await sweep());
-      if (runs.at(-1)?.backlog) break;
+      if (runs.at(-1)?.figures) break;
     }
     const asked: string[] = [];
     for (;;) {
-      const bodies = await take(dependencies.copyQueue);
+      const bodies = await take(sqs, dependencies.copyQueue);
       if (bodies.length === 0) break;
       asked.push(...bodies.map((body) => parseCopyJob(body).key));
     }
     const inWindow = [4, 0, 1, 2].map((i) => (recordings[i] as StoredRecording).key); // 26 days are too old
     expect(asked.toSorted()).toEqual(inWindow.toSorted());
     expect(runs[0]).toMatchObject({ copies: { [TARGET]: { requested: expect.any(Number) } } });
-    expect(runs[0]).not.toHaveProperty('backlog');
+    expect(runs[0]).not.toHaveProperty('figures');
     expect(runs.length).toBeGreaterThan(1);
-    expect(runs.at(-1)?.backlog).toMatchObject({ [TARGET]: { copies: 4 } });
-    expect(await readCursor(dependencies)).toEqual({ looked: 0, lastRound: 4, backlog: {} }); // the next round begins
+    expect(runs.at(-1)?.figures).toMatchObject({ [TARGET]: { waiting: 4 } });
+    expect(await readCursor(dependencies)).toMatchObject({ looked: 0, lastRound: 4, found: {} }); // the next round begins
   });
 
   it('goes on where it was when it ran out of time', async () => {
@@ -309,7 +200,7 @@ describe('the sweep', () => {
     expect(first.recordings).toBeLessThan(3);
     const second = await sweep();
     expect(first.recordings + second.recordings).toBe(3);
-    expect(second.backlog).toMatchObject({ [TARGET]: { copies: 3 } });
+    expect(second.figures).toMatchObject({ [TARGET]: { waiting: 3 } });
   });
 
   it('begins a new round when the day of its cursor has left the window', async () => {
@@ -318,6 +209,6 @@ describe('the sweep', () => {
     let pages = 0;
     await sweep({ isOutOfTime: () => pages++ >= 4 });
     const later = new Date(NOW.getTime() + 60 * 24 * HOUR_MS);
-    expect(await sweep({ now: later })).toMatchObject({ recordings: 0, backlog: expect.anything() });
+    expect(await sweep({ now: later })).toMatchObject({ recordings: 0, figures: expect.anything() });
   });
 });

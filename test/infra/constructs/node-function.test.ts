@@ -3,13 +3,19 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { SLOTS } from '../../../functions/assure-recordings/constants.ts';
+import { API_AUTH, RECORDINGS_BUCKET, SLOTS_BY_ZONE } from '../../../functions/query-api/constants.ts';
 import {
   COPY_QUEUE,
-  COPY_TARGETS,
   FLEET_TABLE,
   INDEX_TABLE,
   MANIFEST_EVENTS,
+  METRICS_NAMESPACE_VARIABLE,
+  RECORDING_BUCKETS,
   RECORDING_PLACES,
+  REPLICATION_PAIRS,
+  REPLICATION_RULES,
+  RETENTION,
 } from '../../../functions/shared/environment.ts';
 import { STEERED_NAMES, ZONE } from '../../../functions/steer-traffic/constants.ts';
 import { type Resource, resourcesOf, STACKS, type Synthesized, synthesizeExample } from '../synth.ts';
@@ -21,21 +27,37 @@ const VARIABLES: Record<string, Record<string, string>> = {
   'index-recording': {
     [INDEX_TABLE]: 'index',
     [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
-    [COPY_TARGETS]: '["us-west-2"]',
+    [REPLICATION_RULES]: '[{"to":"us-west-2","mode":"onCompletion"}]',
   },
-  'query-api': { [INDEX_TABLE]: 'index' },
+  'query-api': {
+    [INDEX_TABLE]: 'index',
+    [RECORDING_BUCKETS]: '{"us-east-1":"recordings"}',
+    [RETENTION]: '{"days":30}',
+    [FLEET_TABLE]: 'fleet',
+    [RECORDINGS_BUCKET]: 'recordings',
+    [REPLICATION_PAIRS]: '[]',
+    [SLOTS_BY_ZONE]: '{"us-east-1a":["use1-1"]}',
+    [API_AUTH]: '{"auth":"iam"}',
+  },
+  'expire-recordings': {
+    [INDEX_TABLE]: 'index',
+    [RECORDING_BUCKETS]: '{"us-east-1":"recordings"}',
+    [RETENTION]: '{"days":30}',
+  },
   'replicate-recording': {
     [INDEX_TABLE]: 'index',
     [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
     [RECORDING_PLACES]: '{"us-east-1":{"bucket":"recordings","kmsKeyId":"key"}}',
+    [REPLICATION_RULES]: '[{"to":"us-west-2","mode":"onCompletion"}]',
   },
   'sweep-recordings': {
     [INDEX_TABLE]: 'index',
     [COPY_QUEUE]: 'https://sqs.example.com/copy-jobs',
     [RECORDING_PLACES]: '{"us-east-1":{"bucket":"recordings","kmsKeyId":"key"}}',
-    [COPY_TARGETS]: '["us-west-2"]',
+    [REPLICATION_RULES]: '[{"to":"us-west-2","mode":"onCompletion"}]',
     [MANIFEST_EVENTS]: 'https://sqs.example.com/manifest-events',
   },
+  'assure-recordings': { [FLEET_TABLE]: 'fleet', [INDEX_TABLE]: 'index', [SLOTS]: '["use1-1"]' },
   'steer-traffic': {
     [FLEET_TABLE]: 'fleet',
     [ZONE]: 'rec.example.com',
@@ -107,13 +129,16 @@ describe('every function', () => {
         Handler: 'index.handler',
         TracingConfig: { Mode: 'Active' },
       });
-      expect(Object.keys(Properties.Environment.Variables)).toEqual(Object.keys(VARIABLES[name] ?? {}));
+      const { [METRICS_NAMESPACE_VARIABLE]: namespace, ...others } = Properties.Environment.Variables;
+      expect(Object.keys(others)).toEqual(Object.keys(VARIABLES[name] ?? {}));
+      expect(namespace).toBe('SiprecHa/siprec');
+      expect(Properties.FunctionName).toBe(`siprec-${name}`);
     }
   });
 
   it('keeps its log for three months', () => {
     for (const { template } of Object.values(synthesized.regions))
-      for (const stack of ['index', 'replication', 'api', 'steering'] as const) {
+      for (const stack of ['index', 'replication', 'retention', 'api', 'steering', 'assurance'] as const) {
         const logs = resourcesOf(template(stack), 'AWS::Logs::LogGroup');
         for (const { Properties } of Object.values(resourcesOf(template(stack), 'AWS::Lambda::Function')))
           expect(logs[Properties.LoggingConfig.LogGroup.Ref]?.Properties.RetentionInDays).toBe(90);

@@ -107,7 +107,7 @@ describe.each(REGIONS)('the slots of %s', (region) => {
     );
   });
 
-  it('are known by nobody else, and know nobody: no import, no export, no other stack', () => {
+  it('know nobody: no import, no other stack; and hold nobody up: what others read is no export', () => {
     const json = template(region).toJSON();
     expect(JSON.stringify(json)).not.toMatch(/Fn::ImportValue|Fn::GetStackOutput|"Export"/);
     const stack = synthesized.regions[region]?.assembly.stacks.find(
@@ -153,7 +153,7 @@ describe('the zone', () => {
         expect(all.length).toBeGreaterThan(0);
         for (const { Properties } of all)
           expect([Properties.HostedZoneId, Properties.HostedZoneName]).toEqual(['Z0123456789ABC', undefined]);
-        expect(template(region, existing).toJSON().Outputs).toBeUndefined();
+        expect(template(region, existing).toJSON().Outputs).not.toHaveProperty('NameServers');
       }
     } finally {
       existing.remove();

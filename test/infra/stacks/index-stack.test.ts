@@ -121,5 +121,8 @@ describe.each(['us-east-1', 'us-west-2'])('index-recording in %s', (region) => {
         ? { 'Fn::GetAtt': [theResource(template(region), 'AWS::DynamoDB::GlobalTable')[0], 'Arn'] }
         : `arn:aws:dynamodb:${region}:111122223333:table/siprec-index`;
     expect(statements[4].Resource).toEqual(arn);
+    expect(statements[4].Condition).toEqual({
+      'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['REC#*', 'TENANTS', `DUE#${region}`] },
+    });
   });
 });

@@ -1,10 +1,12 @@
 import { copyTargets } from '../../../core/copy-jobs.ts';
+import type { Deployment } from '../../../core/deployment.ts';
+import { MAX_ENVIRONMENT_BYTES, rulesOf, rulesSize } from '../../../core/replication-rules.ts';
 
 import {
   COPY_QUEUE,
-  COPY_TARGETS,
   MANIFEST_EVENTS,
   RECORDING_PLACES,
+  REPLICATION_RULES,
 } from '../../../functions/shared/environment.ts';
 import { resourcesOf, type Synthesized, synthesizeExample, theResource } from '../synth.ts';
 
@@ -74,9 +76,12 @@ describe.each(REGIONS)('replication from %s to %s', (region, target) => {
       ['kms:GenerateDataKey', keys(target)],
     ]);
     expect(statements.slice(6).map(({ Action }) => [Action].flat().join())).toEqual([
-      'dynamodb:PutItem',
+      'dynamodb:GetItem,dynamodb:PutItem,dynamodb:Query',
       'sqs:ChangeMessageVisibility,sqs:DeleteMessage,sqs:GetQueueAttributes,sqs:GetQueueUrl,sqs:ReceiveMessage',
     ]);
+    expect(statements[6]?.Condition).toEqual({
+      'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['REC#*', 'CALL#*'] },
+    });
     for (const index of [2, 5])
       expect(statements[index]?.Condition).toEqual({
         'ForAnyValue:StringEquals': { 'kms:ResourceAliases': 'alias/siprec-recordings' },
@@ -86,7 +91,9 @@ describe.each(REGIONS)('replication from %s to %s', (region, target) => {
   it('is asked for by index-recording, which may send jobs and nothing else', () => {
     const [, indexRecording] = theResource(template(region, 'index'), 'AWS::Lambda::Function');
     const { Variables } = indexRecording.Properties.Environment;
-    expect(JSON.parse(Variables[COPY_TARGETS])).toEqual([target]);
+    expect(JSON.parse(Variables[REPLICATION_RULES])).toEqual([
+      { to: target, mode: 'onCompletion', priority: 50 },
+    ]);
     expect(Variables).toHaveProperty(COPY_QUEUE);
   });
 
@@ -107,7 +114,7 @@ describe.each(REGIONS)('the sweep of what is copied from %s to %s', (region, tar
   it('runs every five minutes, one at a time, and is not tried again', () => {
     const [functionId, { Properties }] = sweep();
     expect(Properties).toMatchObject({ Timeout: 300, ReservedConcurrentExecutions: 1 });
-    expect(JSON.parse(Properties.Environment.Variables[COPY_TARGETS])).toEqual([target]);
+    expect(JSON.parse(Properties.Environment.Variables[REPLICATION_RULES])).toMatchObject([{ to: target }]);
     expect(Properties.Environment.Variables).toHaveProperty(MANIFEST_EVENTS);
     const [, rule] = theResource(template(region), 'AWS::Events::Rule');
     expect(rule.Properties).toMatchObject({
@@ -134,8 +141,46 @@ describe.each(REGIONS)('the sweep of what is copied from %s to %s', (region, tar
       'sqs:SendMessage',
     ]);
     expect(statements[5]?.Condition).toEqual({
-      'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [`SWEEP#${region}`] },
+      'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [`SWEEP#${region}`, `REPLICATION#${region}`] },
     });
+  });
+});
+
+describe('rules as large as the deployment file takes them', () => {
+  it('fit into the environment of every function that has them, with its longest names', () => {
+    const name = 'a'.repeat(20);
+    const largest = (replication: Deployment['replication']) => {
+      for (let count = 0; ; count++) {
+        const users = Array.from({ length: count + 1 }, (_, index) => `user${index}@example.com`);
+        const next = replication.map((target, index) =>
+          index === 0 ? { ...target, filters: { users } } : target,
+        );
+        const { bytes, limit } = rulesSize(rulesOf({ replication: next }, 'us-east-1'));
+        if (bytes > limit) return { count, next };
+      }
+    };
+    const full = synthesizeExample((example) => {
+      const { count, next } = largest(example.replication);
+      expect(count).toBeGreaterThan(100);
+      const users = (next[0]?.filters?.users ?? []).slice(0, count);
+      const [first, ...others] = example.replication as [Deployment['replication'][0]];
+      return { ...example, name, replication: [{ ...first, filters: { users } }, ...others] };
+    });
+    try {
+      for (const stack of ['index', 'replication'] as const) {
+        const template = full.regions['us-east-1']?.template(stack) as never;
+        for (const { Properties } of Object.values(resourcesOf(template, 'AWS::Lambda::Function'))) {
+          const variables = Object.entries(Properties.Environment.Variables).map(
+            ([variable, value]) =>
+              // Addresses of queues are known only once they exist: host, account, and a name of at most 80 characters.
+              `${variable}${typeof value === 'string' ? value : 'x'.repeat(140)}`,
+          );
+          expect(Buffer.byteLength(variables.join(''))).toBeLessThan(MAX_ENVIRONMENT_BYTES);
+        }
+      }
+    } finally {
+      full.remove();
+    }
   });
 });
 

@@ -50,28 +50,44 @@ describe.each(['us-east-1', 'us-west-2'])('the storage stack of %s', (region) =>
     const [bucketId] = theResource(storage(region), 'AWS::S3::Bucket');
     const [, policy] = theResource(storage(region), 'AWS::S3::BucketPolicy');
     expect(policy.Properties.Bucket).toEqual({ Ref: bucketId });
-    expect(policy.Properties.PolicyDocument.Statement).toEqual([
-      {
-        Action: 's3:*',
-        Condition: { Bool: { 'aws:SecureTransport': 'false' } },
-        Effect: 'Deny',
-        Principal: { AWS: '*' },
-        Resource: [
-          { 'Fn::GetAtt': [bucketId, 'Arn'] },
-          { 'Fn::Join': ['', [{ 'Fn::GetAtt': [bucketId, 'Arn'] }, '/*']] },
-        ],
-      },
-    ]);
+    expect(policy.Properties.PolicyDocument.Statement).toContainEqual({
+      Action: 's3:*',
+      Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+      Effect: 'Deny',
+      Principal: { AWS: '*' },
+      Resource: [
+        { 'Fn::GetAtt': [bucketId, 'Arn'] },
+        { 'Fn::Join': ['', [{ 'Fn::GetAtt': [bucketId, 'Arn'] }, '/*']] },
+      ],
+    });
   });
 
-  it('deletes recordings after the days of the deployment file', () => {
+  it('lets nobody delete but expire-recordings, whatever rights they have', () => {
+    const [bucketId] = theResource(storage(region), 'AWS::S3::Bucket');
+    const [, policy] = theResource(storage(region), 'AWS::S3::BucketPolicy');
+    expect(policy.Properties.PolicyDocument.Statement).toContainEqual({
+      Action: ['s3:BypassGovernanceRetention', 's3:DeleteObject', 's3:DeleteObjectVersion'],
+      Condition: {
+        ArnNotEquals: {
+          'aws:PrincipalArn': ['us-east-1', 'us-west-2'].map(
+            (name) => `arn:aws:iam::111122223333:role/siprec-expire-recordings-${name}`,
+          ),
+        },
+      },
+      Effect: 'Deny',
+      Principal: { AWS: '*' },
+      Resource: { 'Fn::Join': ['', [{ 'Fn::GetAtt': [bucketId, 'Arn'] }, '/*']] },
+    });
+  });
+
+  it('has no rule that deletes by age: it would know no holds', () => {
     const [, bucket] = theResource(storage(region), 'AWS::S3::Bucket');
     expect(bucket.Properties.LifecycleConfiguration.Rules).toEqual([
       {
-        Id: 'retention',
+        Id: 'superseded-versions',
         Status: 'Enabled',
-        ExpirationInDays: synthesized.deployment.retention.days,
-        NoncurrentVersionExpiration: { NoncurrentDays: 1 },
+        ExpiredObjectDeleteMarker: true,
+        NoncurrentVersionExpiration: { NoncurrentDays: 30 },
       },
       {
         Id: 'abandoned-uploads',
@@ -79,6 +95,11 @@ describe.each(['us-east-1', 'us-west-2'])('the storage stack of %s', (region) =>
         AbortIncompleteMultipartUpload: { DaysAfterInitiation: 7 },
       },
     ]);
+  });
+
+  it('has Object Lock only if the deployment file wants it', () => {
+    const [, bucket] = theResource(storage(region), 'AWS::S3::Bucket');
+    expect(bucket.Properties).not.toHaveProperty('ObjectLockEnabled');
   });
 
   it('tells the queue of manifests written here, and of nothing else', () => {

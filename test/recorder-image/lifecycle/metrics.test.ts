@@ -75,12 +75,13 @@ it('follow the calls', async () => {
     siprec_invites_cancelled_total: 0,
     'siprec_invites_refused_total{status="503"}': 1,
     siprec_media_drops_total: 0,
+    siprec_answer_seconds_total: expect.any(Number),
     siprec_media_workers: 1,
     siprec_media_workers_replaced_total: 1,
     siprec_spool_pending: 0,
     siprec_load_reports_written_total: 0,
   });
-  for (const name of ['siprec_spool_free_bytes', 'siprec_rtp_port_pairs_free'])
+  for (const name of ['siprec_spool_free_bytes', 'siprec_rtp_port_pairs_free', 'siprec_answer_seconds_total'])
     expect(during.get(name)).toBeGreaterThan(0);
   expect(during.get('siprec_event_loop_delay_seconds')).toBeLessThan(60);
   for (const call of calls) await call.bye();

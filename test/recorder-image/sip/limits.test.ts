@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startSipServer } from '../../../local/sip-server/server.ts';
+import { RecordingLedger } from '../../../recorder-image/src/health/recording-ledger.ts';
 import { MediaCapture } from '../../../recorder-image/src/media/capture.ts';
 import { connectSipServer } from '../../../recorder-image/src/sip/sip-server.ts';
 import { Srs } from '../../../recorder-image/src/sip/srs.ts';
@@ -135,6 +136,7 @@ async function onDisk(disk: { check: Promise<string[]>; begin: Promise<void> }) 
       capture,
       spool,
       mediaAddress: HOST,
+      ledger: new RecordingLedger({ slot: 'use1-1' }),
       now: () => new Date(),
       logger: logs.logger(),
       finish: () => {},

@@ -1,0 +1,152 @@
+/** Alarms on a region's recorders, by what their logs tell. */
+import type { AlarmDefinition } from './alarm.ts';
+import { formula, type RegionMetrics } from './metrics.ts';
+
+const FIVE_MINUTES = 300;
+
+export const recorderAlarms = (metrics: RegionMetrics): AlarmDefinition[] => [
+  {
+    section: 'no-healthy-slot',
+    severity: 'page',
+    says: 'No recorder of the region takes calls.',
+    metric: metrics.recorder('healthy', { statistic: 'Maximum' }),
+    when: ['<', 1],
+    in: [3, 3],
+    missing: 'alarm',
+  },
+  ...metrics.slots.map(
+    (slot): AlarmDefinition => ({
+      section: 'slot-silent',
+      of: slot,
+      severity: 'page',
+      says: `The recorder of ${slot} has told nothing for ten minutes.`,
+      metric: metrics.recorder('healthy', { statistic: 'SampleCount' }, slot),
+      when: ['<', 1],
+      in: [10, 10],
+      missing: 'alarm',
+    }),
+  ),
+  {
+    section: 'slot-ailing',
+    severity: 'ticket',
+    says: 'A recorder has refused new calls for five minutes, and nobody told it to.',
+    metric: metrics.recorder('ailing', { statistic: 'Maximum' }),
+    when: ['>=', 1],
+    in: [5, 5],
+  },
+  {
+    section: 'invites-refused',
+    severity: 'page',
+    says: 'More than a twentieth of all INVITEs of the region is refused.',
+    metric: formula(
+      'IF(refused + answered >= 20, 100 * refused / (refused + answered), 0)',
+      {
+        refused: metrics.recorder('invitesRefused', { statistic: 'Sum', seconds: FIVE_MINUTES }),
+        answered: metrics.recorder('invitesAnswered', { statistic: 'Sum', seconds: FIVE_MINUTES }),
+      },
+      FIVE_MINUTES,
+      'refused, %',
+    ),
+    when: ['>', 5],
+    in: [2, 2],
+  },
+  {
+    section: 'invites-failed',
+    severity: 'ticket',
+    says: 'A recorder has answered INVITEs with 500: an error of its own.',
+    metric: metrics.refused(500, { statistic: 'Sum', seconds: FIVE_MINUTES }),
+    when: ['>', 0],
+    in: [1, 1],
+  },
+  {
+    section: 'answers-slow',
+    severity: 'page',
+    says: 'SRCs wait for more than half a second for their answer, and some give up sooner.',
+    metric: metrics.recorder('answerTimeP99', { statistic: 'Maximum' }),
+    when: ['>', 500],
+    in: [3, 5],
+  },
+  {
+    section: 'capacity-short',
+    severity: 'ticket',
+    says: 'More than four fifths of the call capacity of the region are in use.',
+    metric: formula('100 * active / capacity', {
+      active: metrics.recorder('activeRecordings', { statistic: 'Average' }),
+      capacity: metrics.recorder('callCapacity', { statistic: 'Average' }),
+    }),
+    when: ['>', 80],
+    in: [10, 10],
+  },
+  {
+    section: 'rtp-drops',
+    severity: 'ticket',
+    says: 'A host has dropped RTP packets: recordings have gaps.',
+    metric: metrics.recorder('rtpDrops', { statistic: 'Sum', seconds: FIVE_MINUTES }),
+    when: ['>', 0],
+    in: [1, 1],
+  },
+  {
+    section: 'media-workers-replaced',
+    severity: 'ticket',
+    says: 'A thread that receives media has died and was replaced.',
+    metric: metrics.recorder('mediaWorkersReplaced', { statistic: 'Sum', seconds: FIVE_MINUTES }),
+    when: ['>', 0],
+    in: [1, 1],
+  },
+  {
+    section: 'event-loop-late',
+    severity: 'ticket',
+    says: "A recorder's SIP thread is late by more than a quarter of a second.",
+    metric: metrics.recorder('eventLoopDelay', { statistic: 'Maximum' }),
+    when: ['>', 250],
+    in: [5, 5],
+  },
+  {
+    section: 'uploads-failing',
+    severity: 'ticket',
+    says: 'Recordings do not get into S3 at the first try; they wait on the disk.',
+    metric: metrics.recorder('uploadFailures', { statistic: 'Sum', seconds: FIVE_MINUTES }),
+    when: ['>', 10],
+    in: [3, 3],
+  },
+  {
+    section: 'spool-old',
+    severity: 'page',
+    says: 'A recording that has ended has waited for more than 15 minutes on a recorder.',
+    metric: metrics.recorder('spoolOldestSeconds', { statistic: 'Maximum' }),
+    when: ['>', 900],
+    in: [5, 5],
+  },
+  {
+    section: 'spool-filling',
+    severity: 'page',
+    says: "More than 70 % of a spool's room is taken.",
+    metric: metrics.recorder('spoolFill', { statistic: 'Maximum' }),
+    when: ['>', 70],
+    in: [5, 5],
+  },
+  {
+    section: 'recordings-unusable',
+    severity: 'ticket',
+    says: 'A recorder has set a recording aside that it cannot finish.',
+    metric: metrics.recorder('unusableRecordings', { statistic: 'Maximum' }),
+    when: ['>', 0],
+    in: [1, 1],
+  },
+  {
+    section: 'fleet-table-unwritable',
+    severity: 'ticket',
+    says: 'Recorders cannot write their load or their ledger into the fleet table.',
+    metric: formula(
+      'reports + ledger',
+      {
+        reports: metrics.recorder('loadReportsFailed', { statistic: 'Sum', seconds: FIVE_MINUTES }),
+        ledger: metrics.recorder('ledgerWritesFailed', { statistic: 'Sum', seconds: FIVE_MINUTES }),
+      },
+      FIVE_MINUTES,
+      'failed writes',
+    ),
+    when: ['>', 10],
+    in: [2, 2],
+  },
+];
