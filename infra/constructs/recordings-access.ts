@@ -48,7 +48,12 @@ export function grantRecord(
   region: string,
 ): void {
   const access = {
-    s3: ['s3:PutObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'],
+    s3: [
+      's3:PutObject',
+      's3:AbortMultipartUpload',
+      's3:ListMultipartUploadParts',
+      ...(deployment.retention.objectLock ? ['s3:PutObjectRetention'] : []),
+    ],
     kms: ['kms:GenerateDataKey', 'kms:Decrypt'],
   };
   const throughS3 = { StringEquals: { 'kms:ViaService': `s3.${region}.amazonaws.com` } };

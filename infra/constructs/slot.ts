@@ -318,6 +318,8 @@ function recorderVariables({ deployment, slot, address }: SlotProps): Record<str
     SIPREC_CALL_CAPACITY: String(slot.callCapacity),
     SIPREC_SOURCES: JSON.stringify(deployment.sources),
     SIPREC_BUCKET: recordingsBucketName(deployment, slot.region),
+    // Where buckets have Object Lock, uploads are locked.
+    ...(deployment.retention.objectLock && { SIPREC_RETENTION: JSON.stringify(deployment.retention) }),
     SIPREC_FLEET_TABLE: fleetTableName(deployment),
     SIPREC_REGION_SWITCH: regionSwitchName(deployment),
     SIPREC_METRICS_NAMESPACE: metricsNamespace(deployment),
