@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const CDK = join(ROOT, 'node_modules/aws-cdk/bin/cdk');
 const TIMEOUT_MS = 4 * 60_000;
 /** Stacks that are not deployed. */
-const NOT_HERE = ['dns', 'monitoring', 'network', 'recorders'];
+const NOT_HERE = ['dns', 'edge', 'monitoring', 'network', 'recorders'];
 
 export interface DeployTarget {
   deployment: Deployment;
@@ -46,7 +46,8 @@ export const emulatorEnvironment = (
 
 /**
  * Bootstraps what is not bootstrapped and deploys every region's stacks but those that the emulator cannot host. Its CloudFormation
- * has no Elastic IPs and no health checks: `dns-records.ts` makes from the same plan what they would. Its EC2 runs nothing:
+ * has no Elastic IPs and no health checks: `dns-records.ts` makes from the same plan what they would. It has no firewall for
+ * APIs (WAF), and checks no certificates. Its EC2 runs nothing:
  * recorders are processes here (`slot.ts`), with neither a network nor hosts to be made for them. It refuses alarms on formulas,
  * and evaluates none.
  * @throws LocalCloudError with the CLI's own words
