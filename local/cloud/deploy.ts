@@ -12,6 +12,7 @@ const CDK = join(ROOT, 'node_modules/aws-cdk/bin/cdk');
 const TIMEOUT_MS = 4 * 60_000;
 /** Stacks that are not deployed. */
 const NOT_HERE = ['dns', 'edge', 'monitoring', 'network', 'recorders'];
+const DEPLOYED = `*/!(${NOT_HERE.join('|')})`;
 
 export interface DeployTarget {
   deployment: Deployment;
@@ -58,15 +59,12 @@ export async function deployStacks(target: DeployTarget): Promise<void> {
   for (const { name } of deployment.regions) if (!(await isBootstrapped(target, name))) bare.push(name);
   if (bare.length > 0)
     await cdk(target, ['bootstrap', ...bare.map((region) => `aws://${deployment.account}/${region}`)]);
-  await cdk(target, [
-    'deploy',
-    `*/!(${NOT_HERE.join('|')})`,
-    '--require-approval',
-    'never',
-    '--concurrency',
-    '4',
-  ]);
+  await cdk(target, ['deploy', DEPLOYED, '--require-approval', 'never', '--concurrency', '4']);
 }
+
+/** Destroys what `deployStacks` has deployed; what the stacks retain stays. */
+export const destroyStacks = (target: DeployTarget): Promise<void> =>
+  cdk(target, ['destroy', DEPLOYED, '--force']);
 
 /** The id of a region's REST API, from the outputs of its stack. */
 export async function deployedApiId({ deployment, endpoint }: DeployTarget, region: string): Promise<string> {

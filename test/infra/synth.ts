@@ -16,6 +16,7 @@ export interface Resource {
   Properties: Record<string, any>;
   DependsOn?: string[];
   DeletionPolicy?: string;
+  UpdateReplacePolicy?: string;
 }
 
 /** The stacks of every region. */
