@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import type { Deployment } from '../../core/deployment.ts';
+import { keptAssembly } from './assembly.ts';
 import { nodeProgram, runChild } from './child.ts';
 import { credentialsOf } from './emulator.ts';
 import { LocalCloudError } from './errors.ts';
@@ -18,7 +19,7 @@ export interface DeployTarget {
   deploymentFile: string;
   /** The emulator's address, `http://127.0.0.1:4566`. */
   endpoint: string;
-  /** For the assembly and the logs. */
+  /** For the logs. */
   directory: string;
   /** Ends the deployment. */
   signal: AbortSignal;
@@ -57,13 +58,18 @@ export async function deployStacks(target: DeployTarget): Promise<void> {
   for (const { name } of deployment.regions) if (!(await isBootstrapped(target, name))) bare.push(name);
   if (bare.length > 0)
     await cdk(target, ['bootstrap', ...bare.map((region) => `aws://${deployment.account}/${region}`)]);
+  const assembly = await keptAssembly(target.deploymentFile, (output) =>
+    cdk(target, [
+      'synth',
+      ...['--context', `deployment=${target.deploymentFile}`],
+      ...['--quiet', '--output', output],
+    ]),
+  );
   await cdk(target, [
     'deploy',
     `*/!(${NOT_HERE.join('|')})`,
-    '--require-approval',
-    'never',
-    '--concurrency',
-    '4',
+    ...['--app', assembly],
+    ...['--require-approval', 'never', '--concurrency', '4'],
   ]);
 }
 
@@ -106,15 +112,12 @@ async function isBootstrapped({ deployment, endpoint }: DeployTarget, region: st
 }
 
 async function cdk(
-  { deployment, deploymentFile, endpoint, directory, signal }: DeployTarget,
+  { deployment, endpoint, directory, signal }: DeployTarget,
   args: [string, ...string[]],
 ): Promise<void> {
   const name = `cdk ${args[0]}`;
   const logFile = join(directory, 'logs', `cdk-${args[0]}.log`);
-  const common = [
-    ...['--context', `deployment=${deploymentFile}`, '--output', join(directory, 'cdk.out')],
-    ...['--no-notices', '--no-version-reporting', '--ci', '--no-color', '--progress', 'events'],
-  ];
+  const common = ['--no-notices', '--no-version-reporting', '--ci', '--no-color', '--progress', 'events'];
   const region = (deployment.regions[0] as { name: string }).name;
   const { code, lines } = await runChild({
     name,
