@@ -135,6 +135,17 @@ export function regionWidgets(
       graph('RTP packets dropped by hosts', perSlot(metrics, 'rtpDrops', 'Sum')),
     ],
     [
+      graph(
+        'Hosts that could not start',
+        metrics.slots.map((slot) => metrics.host('startFailures', slot, { statistic: 'Sum', label: slot })),
+      ),
+      graph(
+        'Recorders that hung',
+        metrics.slots.map((slot) => metrics.host('hungRecorders', slot, { statistic: 'Sum', label: slot })),
+      ),
+      graph('Threads of media replaced', perSlot(metrics, 'mediaWorkersReplaced', 'Sum')),
+    ],
+    [
       graph('RTP packets taken in', perSlot(metrics, 'rtpPackets', 'Sum')),
       graph('CPU of hosts, %', perSlot(metrics, 'cpu', 'Average')),
       graph('Lateness of the SIP thread, ms', perSlot(metrics, 'eventLoopDelay', 'Maximum')),

@@ -7,6 +7,7 @@ import { type IMetric, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch
 import { copyTargets } from '../../core/copy-jobs.ts';
 import type { Deployment } from '../../core/deployment.ts';
 import { fleetTableName } from '../../core/fleet.ts';
+import { HOST_METRICS } from '../../core/host-plan.ts';
 import {
   API_STAGE,
   apiName,
@@ -70,6 +71,11 @@ export class RegionMetrics {
   recorder(metric: RecorderCounter | RecorderGauge, options: MetricOptions, slot?: string): Metric {
     const { name } = { ...RECORDER_COUNTERS, ...RECORDER_GAUGES }[metric];
     return this.#own(name, slot === undefined ? {} : { [SLOT_DIMENSION]: slot }, options);
+  }
+
+  /** Of a slot's host. */
+  host(metric: keyof typeof HOST_METRICS, slot: string, options: MetricOptions): Metric {
+    return this.#own(HOST_METRICS[metric], { [SLOT_DIMENSION]: slot }, options);
   }
 
   /** INVITEs of the region that were refused with this status. */

@@ -1,4 +1,4 @@
-/** Alarms on a region's recorders, by what their logs tell. */
+/** Alarms on a region's recorders and their hosts, by what they tell of themselves. */
 import type { AlarmDefinition } from './alarm.ts';
 import { formula, type RegionMetrics } from './metrics.ts';
 
@@ -26,6 +26,26 @@ export const recorderAlarms = (metrics: RegionMetrics): AlarmDefinition[] => [
       missing: 'alarm',
     }),
   ),
+  ...metrics.slots.flatMap((slot): AlarmDefinition[] => [
+    {
+      section: 'slot-start-failed',
+      of: slot,
+      severity: 'ticket',
+      says: `A host of ${slot} could not start.`,
+      metric: metrics.host('startFailures', slot, { statistic: 'Sum', seconds: FIVE_MINUTES }),
+      when: ['>', 0],
+      in: [1, 1],
+    },
+    {
+      section: 'recorder-hung',
+      of: slot,
+      severity: 'ticket',
+      says: `The recorder of ${slot} did not answer any more, and was killed.`,
+      metric: metrics.host('hungRecorders', slot, { statistic: 'Sum', seconds: FIVE_MINUTES }),
+      when: ['>', 0],
+      in: [1, 1],
+    },
+  ]),
   {
     section: 'slot-ailing',
     severity: 'ticket',

@@ -1,7 +1,10 @@
 /** Every metric of ours that a region emits, from the code that does it: each publisher is run once with something of everything. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import { copyTargets } from '../../../core/copy-jobs.ts';
 import type { Deployment } from '../../../core/deployment.ts';
+import { HOST_METRICS } from '../../../core/host-plan.ts';
 import { RECORDING_STATUSES } from '../../../core/manifest.ts';
 import { metricsNamespace } from '../../../core/names.ts';
 import { RECORDER_COUNTERS, RECORDER_GAUGES } from '../../../core/recorder-metrics.ts';
@@ -20,6 +23,32 @@ import { publishRun as publishSweep } from '../../../functions/sweep-recordings/
 import { MetricLines, type RecorderReading } from '../../../recorder-image/src/health/metric-lines.ts';
 import { type MetricPoint, metricPoints } from '../../helpers/embedded-metrics.ts';
 import { LogLines } from '../../helpers/logs.ts';
+
+const HOST = join(import.meta.dirname, '../../../infra/host');
+/** What hosts' scripts call their metrics; `infra/constructs/slot.ts` gives the names. */
+const HOST_VARIABLES: Record<keyof typeof HOST_METRICS, [variable: string, script: string]> = {
+  startFailures: ['FAILURE_METRIC', 'start-slot.sh'],
+  hungRecorders: ['HUNG_METRIC', 'watch-slot.sh'],
+};
+
+/** Hosts tell theirs by a script, whose own tests run it: here it is only read. */
+function hostMetrics(slots: string[], deployment: Deployment): MetricPoint[] {
+  const report = readFileSync(join(HOST, 'functions.sh'), 'utf8');
+  if (!report.includes('Dimensions=[{Name=slot,Value=$SLOT}]')) throw new Error('not by slot');
+  return Object.entries(HOST_VARIABLES).flatMap(([metric, [variable, script]]) => {
+    const name = HOST_METRICS[metric as keyof typeof HOST_METRICS];
+    const isTold = readFileSync(join(HOST, script), 'utf8').includes(`report "$${variable}"`);
+    return isTold
+      ? slots.map((slot) => ({
+          namespace: metricsNamespace(deployment),
+          name,
+          unit: 'Count',
+          value: 1,
+          dimensions: [{ slot }],
+        }))
+      : [];
+  });
+}
 
 /** Statuses with which a recorder refuses; those that alarms watch. */
 const REFUSED = ['403', '500', '503'];
@@ -44,7 +73,7 @@ export async function emittedMetrics(deployment: Deployment, region: string): Pr
   }
   const logs = new LogLines();
   for (const slot of slots) await runRecorder(slot, metricsNamespace(deployment), logs);
-  return [...metricPoints(printed), ...metricPoints(logs.lines)];
+  return [...metricPoints(printed), ...metricPoints(logs.lines), ...hostMetrics(slots, deployment)];
 }
 
 function runFunctions(slots: string[], targets: string[]): void {

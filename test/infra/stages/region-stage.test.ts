@@ -138,7 +138,7 @@ describe('the stages of the example', () => {
             );
             if (isNarrowed) expect({ Action, Condition }).toEqual({ Action, Condition: expect.anything() });
           }
-    expect(statements).toBe(180);
+    expect(statements).toBe(202);
   });
 
   it('take no managed policies but those of logs', () => {
