@@ -53,23 +53,20 @@ export const emulatorEnvironment = (
  * @throws LocalCloudError with the CLI's own words
  */
 export async function deployStacks(target: DeployTarget): Promise<void> {
-  const { deployment } = target;
+  const { deployment, deploymentFile } = target;
+  const assembly = await keptAssembly(deploymentFile, (output) =>
+    cdk(target, ['synth', '--context', `deployment=${deploymentFile}`, '--quiet', '--output', output]),
+  );
   const bare: string[] = [];
   for (const { name } of deployment.regions) if (!(await isBootstrapped(target, name))) bare.push(name);
-  if (bare.length > 0)
-    await cdk(target, ['bootstrap', ...bare.map((region) => `aws://${deployment.account}/${region}`)]);
-  const assembly = await keptAssembly(target.deploymentFile, (output) =>
-    cdk(target, [
-      'synth',
-      ...['--context', `deployment=${target.deploymentFile}`],
-      ...['--quiet', '--output', output],
-    ]),
-  );
+  if (bare.length > 0) {
+    const environments = bare.map((region) => `aws://${deployment.account}/${region}`);
+    await cdk(target, ['bootstrap', ...environments, '--app', assembly]);
+  }
   await cdk(target, [
     'deploy',
     `*/!(${NOT_HERE.join('|')})`,
-    ...['--app', assembly],
-    ...['--require-approval', 'never', '--concurrency', '4'],
+    ...['--app', assembly, '--require-approval', 'never', '--concurrency', '4', '--progress', 'events'],
   ]);
 }
 
@@ -117,7 +114,7 @@ async function cdk(
 ): Promise<void> {
   const name = `cdk ${args[0]}`;
   const logFile = join(directory, 'logs', `cdk-${args[0]}.log`);
-  const common = ['--no-notices', '--no-version-reporting', '--ci', '--no-color', '--progress', 'events'];
+  const common = ['--no-notices', '--no-version-reporting', '--ci', '--no-color'];
   const region = (deployment.regions[0] as { name: string }).name;
   const { code, lines } = await runChild({
     name,
