@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import type { Deployment } from '../../core/deployment.ts';
+import { keptAssembly } from './assembly.ts';
 import { nodeProgram, runChild } from './child.ts';
 import { credentialsOf } from './emulator.ts';
 import { LocalCloudError } from './errors.ts';
@@ -19,7 +20,7 @@ export interface DeployTarget {
   deploymentFile: string;
   /** The emulator's address, `http://127.0.0.1:4566`. */
   endpoint: string;
-  /** For the assembly and the logs. */
+  /** For the logs. */
   directory: string;
   /** Ends the deployment. */
   signal: AbortSignal;
@@ -48,23 +49,37 @@ export const emulatorEnvironment = (
 /**
  * Bootstraps what is not bootstrapped and deploys every region's stacks but those that the emulator cannot host. Its CloudFormation
  * has no Elastic IPs and no health checks: `dns-records.ts` makes from the same plan what they would. It has no firewall for
- * APIs (WAF), and checks no certificates. Its EC2 runs nothing:
- * recorders are processes here (`slot.ts`), with neither a network nor hosts to be made for them. It refuses alarms on formulas,
+ * APIs (WAF), and proves no certificates. Its EC2 runs nothing: recorders are processes here (`slot.ts`), with neither a network nor hosts to be made for them. It refuses alarms on formulas,
  * and evaluates none.
  * @throws LocalCloudError with the CLI's own words
  */
 export async function deployStacks(target: DeployTarget): Promise<void> {
   const { deployment } = target;
+  const assembly = await assemblyOf(target);
   const bare: string[] = [];
   for (const { name } of deployment.regions) if (!(await isBootstrapped(target, name))) bare.push(name);
-  if (bare.length > 0)
-    await cdk(target, ['bootstrap', ...bare.map((region) => `aws://${deployment.account}/${region}`)]);
-  await cdk(target, ['deploy', DEPLOYED, '--require-approval', 'never', '--concurrency', '4']);
+  if (bare.length > 0) {
+    const environments = bare.map((region) => `aws://${deployment.account}/${region}`);
+    await cdk(target, ['bootstrap', ...environments, '--app', assembly]);
+  }
+  await cdk(target, [
+    'deploy',
+    DEPLOYED,
+    ...['--app', assembly, '--require-approval', 'never', '--concurrency', '4', '--progress', 'events'],
+  ]);
 }
 
 /** Destroys what `deployStacks` has deployed; what the stacks retain stays. */
-export const destroyStacks = (target: DeployTarget): Promise<void> =>
-  cdk(target, ['destroy', DEPLOYED, '--force']);
+export const destroyStacks = async (target: DeployTarget): Promise<void> =>
+  cdk(target, ['destroy', DEPLOYED, '--app', await assemblyOf(target), '--force']);
+
+const assemblyOf = (target: DeployTarget): Promise<string> =>
+  keptAssembly(target.deploymentFile, (output) =>
+    cdk(target, [
+      'synth',
+      ...['--context', `deployment=${target.deploymentFile}`, '--quiet', '--output', output],
+    ]),
+  );
 
 /** The id of a region's REST API, from the outputs of its stack. */
 export async function deployedApiId({ deployment, endpoint }: DeployTarget, region: string): Promise<string> {
@@ -105,15 +120,12 @@ async function isBootstrapped({ deployment, endpoint }: DeployTarget, region: st
 }
 
 async function cdk(
-  { deployment, deploymentFile, endpoint, directory, signal }: DeployTarget,
+  { deployment, endpoint, directory, signal }: DeployTarget,
   args: [string, ...string[]],
 ): Promise<void> {
   const name = `cdk ${args[0]}`;
   const logFile = join(directory, 'logs', `cdk-${args[0]}.log`);
-  const common = [
-    ...['--context', `deployment=${deploymentFile}`, '--output', join(directory, 'cdk.out')],
-    ...['--no-notices', '--no-version-reporting', '--ci', '--no-color', '--progress', 'events'],
-  ];
+  const common = ['--no-notices', '--no-version-reporting', '--ci', '--no-color'];
   const region = (deployment.regions[0] as { name: string }).name;
   const { code, lines } = await runChild({
     name,

@@ -123,8 +123,7 @@ export class LocalCloudRun {
     const ports = await this.#choosePorts(deployment, emulatorHome);
     if (options.fresh) {
       forgetState(emulatorHome);
-      for (const old of ['spool', 'cdk.out', 'logs'])
-        rmSync(join(directory, old), { recursive: true, force: true });
+      for (const old of ['spool', 'logs']) rmSync(join(directory, old), { recursive: true, force: true });
     }
     makeStateDirectory(directory);
 

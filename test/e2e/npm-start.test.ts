@@ -183,7 +183,7 @@ describe('npm start', () => {
       expect(said).toMatch(
         new RegExp(`  recorder ${killedSlot} \\(us-\\w+-\\d\\) ended with SIGKILL during the calls`),
       );
-      expect(said).toMatch(new RegExp(`^  \\d     ${killedSlot} .* not found +- +- WRONG$`, 'm'));
+      expect(said).toMatch(new RegExp(`^  \\d     ${killedSlot} .* not found +- +- +- WRONG +-$`, 'm'));
       expect(said).toMatch(/^ {2}call \d: failed: BYE: /m);
       expect(said).toMatch(/^ {2}call \d: the API has no recording of it$/m);
       expect(said).toMatch(/\d of 6 calls recorded, found and checked; \d WRONG\n$/);

@@ -120,5 +120,7 @@ async function sign(
     body,
   });
   const passed = Object.entries(headers).filter(([name]) => !HOP_BY_HOP.includes(name));
-  return { ...Object.fromEntries(passed), ...signed.headers };
+  // Node says the length by itself for some methods only, and sends the body for all.
+  const length = body.length > 0 ? { 'content-length': String(body.length) } : {};
+  return { ...Object.fromEntries(passed), ...signed.headers, ...length };
 }
