@@ -1,6 +1,7 @@
 /** `api` of the deployment file: how callers of the query API sign in, and what they may. The API's function is given the same. */
 import { z } from 'zod';
 import { ROLES } from './access.ts';
+import { domainName } from './domain-name.ts';
 
 const rolesList = z
   .array(z.enum(ROLES, `write ${ROLES.join(', ')}`))
@@ -66,6 +67,8 @@ export const apiSchema = z
     auth: authSchema.prefault('iam'),
     /** With `auth: iam`: who may what. When absent, IAM alone decides, and whoever may call the API may do all. */
     callers: z.array(iamCaller).min(1, 'name at least one caller, or leave the key out').optional(),
+    /** The same name in every region, in `dns.zone`, with a certificate of its own; AWS's names alone when absent. */
+    domain: domainName.optional(),
   })
   .refine(({ auth, callers }) => auth === 'iam' || !callers, {
     path: ['callers'],

@@ -8,7 +8,8 @@ import ipaddr from 'ipaddr.js';
 import { type Document, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { apiSchema } from './api-auth.ts';
-import { MAX_ANSWER_BYTES, MAX_LABEL_CHARACTERS, MAX_NAME_CHARACTERS, srvAnswerBytes } from './dns-limits.ts';
+import { MAX_ANSWER_BYTES, MAX_NAME_CHARACTERS, srvAnswerBytes } from './dns-limits.ts';
+import { domainName, MAX_CERTIFICATE_NAME_CHARACTERS } from './domain-name.ts';
 import { MAX_ENVIRONMENT_BYTES, replicationRuleSchema, rulesOf, rulesSize } from './replication-rules.ts';
 import { retentionSchema } from './retention.ts';
 
@@ -28,17 +29,6 @@ const network = z
   .refine(
     isNetwork,
     'write an address range in CIDR notation with its host bits zero, such as 198.51.100.0/24',
-  );
-
-const domainName = z
-  .string()
-  .regex(
-    /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/,
-    'write a domain name in lower case without a closing dot, such as rec.example.com',
-  )
-  .refine(
-    (name) => name.split('.').every(({ length }) => length <= MAX_LABEL_CHARACTERS),
-    `a part between dots has more than the ${MAX_LABEL_CHARACTERS} characters of DNS: choose a shorter one`,
   );
 
 const regionName = z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'write an AWS region, such as us-east-1');
@@ -180,6 +170,7 @@ const schema = z.strictObject({
 
 /** What makes the names in DNS. */
 const namesSchema = z.object({ dns: schema.shape.dns, regions: schema.shape.regions });
+const apiDomainSchema = z.object({ api: z.object({ domain: domainName }) });
 type DeploymentNames = z.infer<typeof namesSchema>;
 
 export type Deployment = z.infer<typeof schema>;
@@ -230,11 +221,13 @@ export function parseDeployment(text: string, fileName: string): Deployment {
   const input = toPlainData(document, fileName);
   const result = schema.safeParse(input);
   const names = namesSchema.safeParse(input);
+  const apiDomain = apiDomainSchema.safeParse(input);
   const replication = schema.shape.replication.safeParse(valueAt(input, ['replication']));
   const problems = [
     ...(result.error?.issues ?? []).flatMap((issue) => toProblems(issue, input)),
     ...crossChecks(input),
     ...(names.data ? dnsChecks(names.data) : []),
+    ...(names.data && apiDomain.data ? apiDomainChecks(names.data, apiDomain.data.api.domain) : []),
     ...(replication.data ? replicationChecks(replication.data, valueAt(input, ['retention'])) : []),
   ];
   if (problems.length > 0 || !result.success) throw new DeploymentFileError(fileName, problems);
@@ -407,6 +400,20 @@ function dnsChecks(names: DeploymentNames): DeploymentProblem[] {
     }),
   );
   return [...tooLong, ...shared];
+}
+
+/** The API's domain is a name of the zone, and of nothing else there. */
+function apiDomainChecks({ dns, regions }: DeploymentNames, domain: string): DeploymentProblem[] {
+  const report = (remedy: string): DeploymentProblem[] => [{ path: 'api.domain', value: domain, remedy }];
+  if (!domain.endsWith(`.${dns.zone}`)) return report(`write a name below dns.zone, such as api.${dns.zone}`);
+  if (domain.length > MAX_CERTIFICATE_NAME_CHARACTERS)
+    return report(
+      `has ${domain.length} characters and a certificate of ACM allows ${MAX_CERTIFICATE_NAME_CHARACTERS}: choose a shorter one`,
+    );
+  const others = [...dns.services, ...regions.flatMap(({ slots }) => slots)];
+  if (others.some(({ name }) => domain === `${name}.${dns.zone}`))
+    return report('is already the name of a service or a slot: choose another');
+  return [];
 }
 
 /** Rules travel to the functions in their environment, which is small. */

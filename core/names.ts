@@ -5,6 +5,10 @@ import type { Deployment } from './deployment.ts';
 export const recordingsBucketName = ({ name, account }: Deployment, region: string): string =>
   `${name}-recordings-${account}-${region}`;
 
+/** Where S3 writes who has asked for which object of the recordings (at most 60 characters). */
+export const accessLogsBucketName = ({ name, account }: Deployment, region: string): string =>
+  `${name}-access-logs-${account}-${region}`;
+
 /** The same in every region: a global table has one name. */
 export const indexTableName = ({ name }: Deployment): string => `${name}-index`;
 
@@ -21,6 +25,9 @@ export const deadLetterQueueName = (deployment: Deployment, queue: QueueId): str
 /** The query API of a region. */
 export const apiName = ({ name }: Deployment): string => `${name}-query`;
 export const API_STAGE = 'v1';
+
+/** Log of what the firewall of the API has refused; AWS wants names of such logs to begin like this. */
+export const firewallLogGroupName = ({ name }: Deployment): string => `aws-waf-logs-${name}-query`;
 
 /** The region that creates the global index table; the others are its replicas. */
 export const indexHomeRegion = ({ regions }: Deployment): string => (regions[0] as { name: string }).name;

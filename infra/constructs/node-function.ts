@@ -1,7 +1,6 @@
 /** A Lambda function of `functions/<name>/`, bundled by esbuild into one ES module. */
 import { join } from 'node:path';
 import { AssetHashType, type Duration, RemovalPolicy } from 'aws-cdk-lib';
-import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { Architecture, Code, Function as LambdaFunction, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
@@ -9,6 +8,7 @@ import type { Deployment } from '../../core/deployment.ts';
 import { functionName, metricsNamespace } from '../../core/names.ts';
 import { METRICS_NAMESPACE_VARIABLE } from '../../functions/shared/environment.ts';
 import { bundleFunction } from './function-bundle.ts';
+import { functionRole } from './function-role.ts';
 
 const FUNCTIONS = join(import.meta.dirname, '../../functions');
 
@@ -22,12 +22,20 @@ export interface NodeFunctionProps {
   memorySize: number;
   /** Runs at once; as many as the account allows when absent. */
   reservedConcurrentExecutions?: number;
-  /** With the rights to write logs; one of its own when absent. */
-  role?: IRole;
+  /** Of its role, for those who have to know it; CloudFormation's choice when absent. */
+  roleName?: string;
 }
 
 export class NodeFunction extends LambdaFunction {
-  constructor(scope: Construct, id: string, { deployment, name, environment, ...props }: NodeFunctionProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { deployment, name, environment, roleName, ...props }: NodeFunctionProps,
+  ) {
+    const logGroup = new LogGroup(scope, `${id}-logs`, {
+      retention: RetentionDays.THREE_MONTHS,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
     super(scope, id, {
       ...props,
       // Known to alarms and operators without any reference to this stack.
@@ -39,10 +47,8 @@ export class NodeFunction extends LambdaFunction {
       handler: 'index.handler',
       code: code(name),
       tracing: Tracing.ACTIVE,
-      logGroup: new LogGroup(scope, `${id}-logs`, {
-        retention: RetentionDays.THREE_MONTHS,
-        removalPolicy: RemovalPolicy.DESTROY,
-      }),
+      logGroup,
+      role: functionRole(scope, `${id}-role`, logGroup, roleName),
     });
   }
 }

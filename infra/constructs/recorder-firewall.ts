@@ -8,6 +8,7 @@ import { Construct } from 'constructs';
 import type { Deployment, Transport } from '../../core/deployment.ts';
 import { RTP_PORTS } from '../../core/recorder-environment.ts';
 import { HEALTH_PORT, SIP_PORT, SIPS_PORT } from '../../core/slot-plan.ts';
+import { functionRole } from './function-role.ts';
 
 export interface RecorderFirewallProps {
   deployment: Deployment;
@@ -80,6 +81,10 @@ export class RecorderFirewall extends Construct {
       physicalResourceId: PhysicalResourceId.of(PrefixListName),
       outputPaths: ['PrefixLists.0.PrefixListId'],
     };
+    const logGroup = new LogGroup(this, 'health-checkers-logs', {
+      retention: RetentionDays.THREE_MONTHS,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
     const lookup = new AwsCustomResource(this, 'health-checkers', {
       onCreate: call,
       onUpdate: call,
@@ -87,10 +92,8 @@ export class RecorderFirewall extends Construct {
         new PolicyStatement({ actions: ['ec2:DescribeManagedPrefixLists'], resources: ['*'] }),
       ]),
       installLatestAwsSdk: false,
-      logGroup: new LogGroup(this, 'health-checkers-logs', {
-        retention: RetentionDays.THREE_MONTHS,
-        removalPolicy: RemovalPolicy.DESTROY,
-      }),
+      logGroup,
+      role: functionRole(this, 'health-checkers-role', logGroup),
     });
     return lookup.getResponseField('PrefixLists.0.PrefixListId');
   }

@@ -6,6 +6,7 @@ import {
   EndpointType,
   LambdaIntegration,
   LogGroupLogDestination,
+  MethodLoggingLevel,
   RestApi,
 } from 'aws-cdk-lib/aws-apigateway';
 import type { ITableV2 } from 'aws-cdk-lib/aws-dynamodb';
@@ -47,6 +48,8 @@ export interface ApiStackProps extends StackProps {
 }
 
 export class ApiStack extends Stack {
+  readonly api: RestApi;
+
   constructor(scope: Construct, id: string, { deployment, table, ...props }: ApiStackProps) {
     super(scope, id, props);
 
@@ -102,7 +105,7 @@ export class ApiStack extends Stack {
     const regions = deployment.regions.map(({ name }) => name);
     grantReadRecordings(this, queryApi, deployment, regions, `${regionPrefix('*')}*`);
 
-    const api = new RestApi(this, 'api', {
+    this.api = new RestApi(this, 'api', {
       cloudWatchRole: true, // API Gateway writes no access log until the account has such a role
       restApiName: apiName(deployment),
       description: `Recordings of ${deployment.name}`,
@@ -114,6 +117,9 @@ export class ApiStack extends Stack {
       deployOptions: {
         stageName: API_STAGE,
         tracingEnabled: true,
+        loggingLevel: MethodLoggingLevel.ERROR,
+        throttlingRateLimit: REQUESTS_PER_SECOND,
+        throttlingBurstLimit: 2 * REQUESTS_PER_SECOND,
         accessLogDestination: new LogGroupLogDestination(
           new LogGroup(this, 'access-log', {
             retention: RetentionDays.ONE_YEAR,
@@ -123,6 +129,8 @@ export class ApiStack extends Stack {
         accessLogFormat: AccessLogFormat.jsonWithStandardFields(),
       },
     });
+    const { api } = this;
+    this.keepErrorLog(api);
     addGatewayProblems(api);
     // One permission for all methods: a statement for each would not fit into the function's policy.
     const integration = new LambdaIntegration(queryApi, { scopePermissionToMethod: false });
@@ -140,6 +148,16 @@ export class ApiStack extends Stack {
     new CfnOutput(this, 'ApiId', { value: api.restApiId });
   }
 
+  /** API Gateway would make it by itself, and keep it for ever. */
+  private keepErrorLog(api: RestApi): void {
+    const log = new LogGroup(this, 'error-log', {
+      logGroupName: `API-Gateway-Execution-Logs_${api.restApiId}/${API_STAGE}`,
+      retention: RetentionDays.THREE_MONTHS,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    api.deploymentStage.node.addDependency(log);
+  }
+
   /** The keys of the OpenID provider outlive the function in the index, under partitions of their own. */
   private keepIssuerKeys(table: ITableV2): PolicyStatement {
     return new PolicyStatement({
@@ -149,6 +167,12 @@ export class ApiStack extends Stack {
     });
   }
 }
+
+/**
+ * Of all callers together, in a region; audio comes from S3 and does not count. The account's quota, which other APIs share, is far
+ * above (10,000, or 2,500 in newer regions).
+ */
+const REQUESTS_PER_SECOND = 100;
 
 const MAX_RETENTION_BYTES = 500;
 

@@ -15,15 +15,17 @@ export interface DnsStackProps extends StackProps {
 }
 
 /** How a record says which zone it is in: CloudFormation takes either. */
-type ZoneReference = Pick<CfnRecordSet, 'hostedZoneId'> | Pick<CfnRecordSet, 'hostedZoneName'>;
+export type ZoneReference = Pick<CfnRecordSet, 'hostedZoneId'> | Pick<CfnRecordSet, 'hostedZoneName'>;
 
 export class DnsStack extends Stack {
+  readonly zone: ZoneReference;
   readonly #addresses = new Map<string, CfnEIP>();
 
   constructor(scope: Construct, id: string, { deployment, ...props }: DnsStackProps) {
     super(scope, id, props);
     const isHome = this.region === zoneHomeRegion(deployment);
     const zone = this.zoneReference(deployment, isHome);
+    this.zone = zone;
     for (const slot of planSlots(deployment).filter(({ region }) => region === this.region))
       this.addSlot(slot, zone, deployment);
     if (isHome)

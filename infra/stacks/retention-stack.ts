@@ -3,7 +3,7 @@ import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import type { ITableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
-import { ManagedPolicy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { AUDIT_PREFIX } from '../../core/audit-items.ts';
 import type { Deployment } from '../../core/deployment.ts';
@@ -36,12 +36,6 @@ export class RetentionStack extends Stack {
   constructor(scope: Construct, id: string, { deployment, table, ...props }: RetentionStackProps) {
     super(scope, id, props);
     const regions = deployment.regions.map(({ name }) => name);
-    const role = new Role(this, 'role', {
-      // By this name, the buckets of all regions let it delete, and nobody else (`storage-stack.ts`).
-      roleName: expireRoleName(deployment, this.region),
-      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
-      managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('service-role/AWSLambdaBasicExecutionRole')],
-    });
     const expire = new NodeFunction(this, SERVICE_NAME, {
       deployment,
       name: SERVICE_NAME,
@@ -53,7 +47,8 @@ export class RetentionStack extends Stack {
       timeout: Duration.minutes(5),
       memorySize: 512,
       reservedConcurrentExecutions: 1, // two at once would decide the same deletion
-      role,
+      // By this name, the buckets of all regions let it delete, and nobody else (`storage-stack.ts`).
+      roleName: expireRoleName(deployment, this.region),
     });
     // What a run did not do, the next one does.
     expire.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: EXPIRE_EVERY });

@@ -16,6 +16,7 @@ import type { Deployment } from '../../core/deployment.ts';
 import { regionPrefix } from '../../core/keys.ts';
 import { MANIFEST_FILE } from '../../core/manifest.ts';
 import {
+  accessLogsBucketName,
   deadLetterQueueName,
   expireRoleName,
   type QueueId,
@@ -30,6 +31,8 @@ export interface StorageStackProps extends StackProps {
 
 /** Lambda's timeout for one batch; SQS wants a visibility timeout of at least six times that. */
 export const INDEX_TIMEOUT = Duration.seconds(30);
+/** As long as the API's own access log (`api-stack.ts`). */
+const ACCESS_LOGS_FOR = Duration.days(365);
 /** Lambda's longest: an object of many gigabytes is copied by parts, and read once. */
 export const COPY_TIMEOUT = Duration.minutes(15);
 
@@ -59,6 +62,7 @@ export class StorageStack extends Stack {
       objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
       enforceSSL: true,
       versioned: true,
+      serverAccessLogsBucket: this.accessLogs(deployment),
       // Without a retention of the bucket: each object is given its own, which depends on tenant and start.
       ...(deployment.retention.objectLock && { objectLockEnabled: true }),
       lifecycleRules: [
@@ -82,6 +86,22 @@ export class StorageStack extends Stack {
       this.copyJobs = this.workQueue(deployment, 'copy-jobs', COPY_TIMEOUT, 8);
     this.notifyOfManifests(bucketName);
     new CfnOutput(this, 'BucketName', { value: bucketName });
+  }
+
+  /**
+   * Who has asked S3 for which recording, whatever way they came by the right: presigned addresses of the API, consoles, other
+   * programs. S3 delivers only to buckets under its own key.
+   */
+  private accessLogs(deployment: Deployment): Bucket {
+    return new Bucket(this, 'access-logs', {
+      bucketName: accessLogsBucketName(deployment, this.region),
+      encryption: BucketEncryption.S3_MANAGED,
+      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+      objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      enforceSSL: true,
+      lifecycleRules: [{ id: 'old-logs', expiration: ACCESS_LOGS_FOR }],
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
   }
 
   /** Whoever else has the right to delete by some other policy, an administrator included, does not delete recordings by it. */

@@ -12,7 +12,8 @@ const ROOT = join(import.meta.dirname, '../..');
 const CDK = join(ROOT, 'node_modules/aws-cdk/bin/cdk');
 const TIMEOUT_MS = 4 * 60_000;
 /** Stacks that are not deployed. */
-const NOT_HERE = ['dns', 'monitoring', 'network', 'recorders'];
+const NOT_HERE = ['dns', 'edge', 'monitoring', 'network', 'recorders'];
+const DEPLOYED = `*/!(${NOT_HERE.join('|')})`;
 
 export interface DeployTarget {
   deployment: Deployment;
@@ -47,16 +48,15 @@ export const emulatorEnvironment = (
 
 /**
  * Bootstraps what is not bootstrapped and deploys every region's stacks but those that the emulator cannot host. Its CloudFormation
- * has no Elastic IPs and no health checks: `dns-records.ts` makes from the same plan what they would. Its EC2 runs nothing:
+ * has no Elastic IPs and no health checks: `dns-records.ts` makes from the same plan what they would. It has no firewall for
+ * APIs (WAF), and checks no certificates. Its EC2 runs nothing:
  * recorders are processes here (`slot.ts`), with neither a network nor hosts to be made for them. It refuses alarms on formulas,
  * and evaluates none.
  * @throws LocalCloudError with the CLI's own words
  */
 export async function deployStacks(target: DeployTarget): Promise<void> {
-  const { deployment, deploymentFile } = target;
-  const assembly = await keptAssembly(deploymentFile, (output) =>
-    cdk(target, ['synth', '--context', `deployment=${deploymentFile}`, '--quiet', '--output', output]),
-  );
+  const { deployment } = target;
+  const assembly = await assemblyOf(target);
   const bare: string[] = [];
   for (const { name } of deployment.regions) if (!(await isBootstrapped(target, name))) bare.push(name);
   if (bare.length > 0) {
@@ -65,10 +65,23 @@ export async function deployStacks(target: DeployTarget): Promise<void> {
   }
   await cdk(target, [
     'deploy',
-    `*/!(${NOT_HERE.join('|')})`,
+    DEPLOYED,
     ...['--app', assembly, '--require-approval', 'never', '--concurrency', '4', '--progress', 'events'],
   ]);
 }
+
+/** Destroys what `deployStacks` has deployed; what the stacks retain stays. */
+export const destroyStacks = async (target: DeployTarget): Promise<void> =>
+  cdk(target, ['destroy', DEPLOYED, '--app', await assemblyOf(target), '--force']);
+
+const assemblyOf = (target: DeployTarget): Promise<string> =>
+  keptAssembly(target.deploymentFile, (output) =>
+    cdk(target, [
+      'synth',
+      ...['--context', `deployment=${target.deploymentFile}`],
+      ...['--quiet', '--output', output],
+    ]),
+  );
 
 /** The id of a region's REST API, from the outputs of its stack. */
 export async function deployedApiId({ deployment, endpoint }: DeployTarget, region: string): Promise<string> {

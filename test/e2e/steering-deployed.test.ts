@@ -1,21 +1,13 @@
 /** Steering as it is deployed: the stacks in the emulator, without recorders. What slots would report is written by the test. */
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Route53Client } from '@aws-sdk/client-route-53';
-import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { Deployment } from '../../core/deployment.ts';
-import {
-  FLEET_KEY,
-  fleetTableName,
-  type LoadReport,
-  regionSwitchName,
-  slotItemId,
-} from '../../core/fleet.ts';
+import { FLEET_KEY, fleetTableName, type LoadReport, slotItemId } from '../../core/fleet.ts';
 import { functionName } from '../../core/names.ts';
 import { hourOf, ledgerItemId } from '../../core/recording-ledger.ts';
 import { planSlots } from '../../core/slot-plan.ts';
 import { ASSURED_PREFIX } from '../../functions/assure-recordings/constants.ts';
-import { type DeployTarget, deployStacks } from '../../local/cloud/deploy.ts';
 import { publishZone } from '../../local/cloud/dns-records.ts';
 import { RecordingLedger } from '../../recorder-image/src/health/recording-ledger.ts';
 import { srvWeights, wanted } from '../functions/steer-traffic/stage.ts';
@@ -24,18 +16,15 @@ import { CLOUD_START_TIMEOUT_MS } from './cloud.ts';
 import { type DeployedStacks, deployForTest } from './deployed.ts';
 import { eventually } from './eventually.ts';
 
-const DEPLOY_TIMEOUT_MS = 4 * 60_000;
-
 let stacks: DeployedStacks;
 let emulator: TestEmulator;
 let deployment: Deployment;
-let target: DeployTarget;
 let route53: Route53Client;
 let hostedZoneId: string;
 
 beforeAll(async () => {
   stacks = await deployForTest();
-  ({ emulator, deployment, target } = stacks);
+  ({ emulator, deployment } = stacks);
   const { endpoint, credentials } = emulator;
   route53 = new Route53Client({ endpoint, credentials, region: 'us-east-1' });
   ({ hostedZoneId } = await publishZone(route53, deployment.dns.zone, planSlots(deployment), '127.0.0.1'));
@@ -76,25 +65,6 @@ describe('the deployed steering', () => {
       });
     },
     90_000,
-  );
-
-  it(
-    'leaves a region closed that an operator has closed, when it is deployed again',
-    async () => {
-      const { endpoint, credentials } = emulator;
-      const client = new SSMClient({ endpoint, credentials, region: 'us-west-2' });
-      const Name = regionSwitchName(deployment);
-      const value = async () => (await client.send(new GetParameterCommand({ Name }))).Parameter?.Value;
-      try {
-        expect(await value()).toBe('open');
-        await client.send(new PutParameterCommand({ Name, Value: 'closed', Overwrite: true }));
-        await deployStacks(target);
-        expect(await value()).toBe('closed');
-      } finally {
-        client.destroy();
-      }
-    },
-    DEPLOY_TIMEOUT_MS,
   );
 });
 

@@ -16,6 +16,7 @@ export interface Resource {
   Properties: Record<string, any>;
   DependsOn?: string[];
   DeletionPolicy?: string;
+  UpdateReplacePolicy?: string;
 }
 
 /** The stacks of every region. */
@@ -27,6 +28,7 @@ export const STACKS = [
   'api',
   'steering',
   'dns',
+  'edge',
   'network',
   'recorders',
   'assurance',
@@ -40,6 +42,7 @@ export interface SynthesizedRegion {
 }
 
 export interface Synthesized {
+  app: App;
   deployment: Deployment;
   /** The cloud assembly's folder, with the assets. */
   outdir: string;
@@ -67,6 +70,7 @@ export function synthesizeExample(change: (example: Deployment) => Deployment = 
     return [stage.stageName, { assembly, template }] as const;
   });
   return {
+    app,
     deployment,
     outdir,
     regions: Object.fromEntries(regions),

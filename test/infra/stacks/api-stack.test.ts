@@ -32,6 +32,25 @@ describe.each(['us-east-1', 'us-west-2'])('the query API of %s', (region) => {
     expect(stage.DependsOn).toContain(theResource(api(region), 'AWS::ApiGateway::Account')[0]);
   });
 
+  it('takes a hundred requests a second, and keeps what failed for three months', () => {
+    const [, stage] = theResource(api(region), 'AWS::ApiGateway::Stage');
+    expect(stage.Properties.MethodSettings).toEqual([
+      {
+        ...{ HttpMethod: '*', ResourcePath: '/*', LoggingLevel: 'ERROR', DataTraceEnabled: false },
+        ...{ ThrottlingRateLimit: 100, ThrottlingBurstLimit: 200 },
+      },
+    ]);
+    const [id, log] = theResource(api(region), 'AWS::Logs::LogGroup', 'errorlog');
+    expect(log.Properties).toMatchObject({
+      // As API Gateway would call it itself.
+      LogGroupName: {
+        'Fn::Join': ['', ['API-Gateway-Execution-Logs_', { Ref: expect.stringMatching(/^api/) }, '/v1']],
+      },
+      RetentionInDays: 90,
+    });
+    expect(stage.DependsOn).toContain(id);
+  });
+
   it('has every operation, and leads all else to the function as well, for those who sign by IAM', () => {
     const resources = resourcesOf(api(region), 'AWS::ApiGateway::Resource');
     const pathOf = (id: string): string => {

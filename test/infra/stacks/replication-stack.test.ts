@@ -98,7 +98,7 @@ describe.each(REGIONS)('replication from %s to %s', (region, target) => {
   });
 
   it('sets off no copies of copies: what it writes at the target matches no event filter there', () => {
-    const [, targetBucket] = theResource(template(target, 'storage'), 'AWS::S3::Bucket');
+    const [, targetBucket] = theResource(template(target, 'storage'), 'AWS::S3::Bucket', 'recordings');
     const written = `rec/${region}/2026/11/23/01KAR7V0000000000000000000/manifest.json`;
     for (const { Event, Filter } of targetBucket.Properties.NotificationConfiguration.QueueConfigurations) {
       const prefix = Filter.S3Key.Rules.find(({ Name }: { Name: string }) => Name === 'prefix').Value;

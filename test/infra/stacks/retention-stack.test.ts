@@ -47,7 +47,7 @@ describe.each(REGIONS)('the end of recordings in %s', (region) => {
     );
     expect(deleting).toEqual([
       {
-        policy: expect.stringMatching(/^retention\/role/),
+        policy: expect.stringMatching(/^retention\/expirerecordings/),
         statement: {
           Action: ['s3:DeleteObject', 's3:DeleteObjectVersion'],
           Effect: 'Allow',
@@ -57,10 +57,10 @@ describe.each(REGIONS)('the end of recordings in %s', (region) => {
         },
       },
     ]);
-    const [, role] = theResource(template(region), 'AWS::IAM::Role', 'role');
+    const [, role] = theResource(template(region), 'AWS::IAM::Role', 'expirerecordingsrole');
     expect(role.Properties.RoleName).toBe(`siprec-expire-recordings-${region}`);
     const [, policy] = theResource(template(region), 'AWS::IAM::Policy');
-    const [roleId] = theResource(template(region), 'AWS::IAM::Role', 'role');
+    const [roleId] = theResource(template(region), 'AWS::IAM::Role', 'expirerecordingsrole');
     expect(policy.Properties.Roles).toEqual([{ Ref: roleId }]);
   });
 
@@ -115,7 +115,11 @@ describe.each(REGIONS)('the end of recordings in %s', (region) => {
   });
 
   it('has buckets with Object Lock, where the deployment file wants it', () => {
-    const [, { Properties }] = theResource(regionOf(region).template('storage'), 'AWS::S3::Bucket');
+    const [, { Properties }] = theResource(
+      regionOf(region).template('storage'),
+      'AWS::S3::Bucket',
+      'recordings',
+    );
     expect(Properties.ObjectLockEnabled).toBe(true);
     expect(Properties).not.toHaveProperty('ObjectLockConfiguration'); // each object has its own
   });

@@ -16,7 +16,7 @@ const storage = (region: string) => {
 describe.each(['us-east-1', 'us-west-2'])('the storage stack of %s', (region) => {
   it('keeps recordings encrypted by its own key, versioned and private', () => {
     const [keyId, key] = theResource(storage(region), 'AWS::KMS::Key');
-    const [, bucket] = theResource(storage(region), 'AWS::S3::Bucket');
+    const [, bucket] = theResource(storage(region), 'AWS::S3::Bucket', 'recordings');
     expect(bucket.Properties).toMatchObject({
       BucketName: `siprec-recordings-111122223333-${region}`,
       BucketEncryption: {
@@ -47,8 +47,8 @@ describe.each(['us-east-1', 'us-west-2'])('the storage stack of %s', (region) =>
   });
 
   it('refuses whoever comes without TLS', () => {
-    const [bucketId] = theResource(storage(region), 'AWS::S3::Bucket');
-    const [, policy] = theResource(storage(region), 'AWS::S3::BucketPolicy');
+    const [bucketId] = theResource(storage(region), 'AWS::S3::Bucket', 'recordings');
+    const [, policy] = theResource(storage(region), 'AWS::S3::BucketPolicy', 'recordings');
     expect(policy.Properties.Bucket).toEqual({ Ref: bucketId });
     expect(policy.Properties.PolicyDocument.Statement).toContainEqual({
       Action: 's3:*',
@@ -63,8 +63,8 @@ describe.each(['us-east-1', 'us-west-2'])('the storage stack of %s', (region) =>
   });
 
   it('lets nobody delete but expire-recordings, whatever rights they have', () => {
-    const [bucketId] = theResource(storage(region), 'AWS::S3::Bucket');
-    const [, policy] = theResource(storage(region), 'AWS::S3::BucketPolicy');
+    const [bucketId] = theResource(storage(region), 'AWS::S3::Bucket', 'recordings');
+    const [, policy] = theResource(storage(region), 'AWS::S3::BucketPolicy', 'recordings');
     expect(policy.Properties.PolicyDocument.Statement).toContainEqual({
       Action: ['s3:BypassGovernanceRetention', 's3:DeleteObject', 's3:DeleteObjectVersion'],
       Condition: {
@@ -81,7 +81,7 @@ describe.each(['us-east-1', 'us-west-2'])('the storage stack of %s', (region) =>
   });
 
   it('has no rule that deletes by age: it would know no holds', () => {
-    const [, bucket] = theResource(storage(region), 'AWS::S3::Bucket');
+    const [, bucket] = theResource(storage(region), 'AWS::S3::Bucket', 'recordings');
     expect(bucket.Properties.LifecycleConfiguration.Rules).toEqual([
       {
         Id: 'superseded-versions',
@@ -98,12 +98,12 @@ describe.each(['us-east-1', 'us-west-2'])('the storage stack of %s', (region) =>
   });
 
   it('has Object Lock only if the deployment file wants it', () => {
-    const [, bucket] = theResource(storage(region), 'AWS::S3::Bucket');
+    const [, bucket] = theResource(storage(region), 'AWS::S3::Bucket', 'recordings');
     expect(bucket.Properties).not.toHaveProperty('ObjectLockEnabled');
   });
 
   it('tells the queue of manifests written here, and of nothing else', () => {
-    const [, bucket] = theResource(storage(region), 'AWS::S3::Bucket');
+    const [, bucket] = theResource(storage(region), 'AWS::S3::Bucket', 'recordings');
     const [queueId] = liveQueue(region);
     expect(bucket.Properties.NotificationConfiguration).toEqual({
       // No Copy: what replication brings must not look like a new recording.
@@ -125,7 +125,7 @@ describe.each(['us-east-1', 'us-west-2'])('the storage stack of %s', (region) =>
   });
 
   it('lets S3 write into the queue before the bucket needs it', () => {
-    const [, bucket] = theResource(storage(region), 'AWS::S3::Bucket');
+    const [, bucket] = theResource(storage(region), 'AWS::S3::Bucket', 'recordings');
     const [queueId] = liveQueue(region);
     const [policyId, policy] = policyOf(region, queueId);
     expect(bucket.DependsOn).toContain(policyId);
