@@ -49,7 +49,8 @@ export const emulatorEnvironment = (
 /**
  * Bootstraps what is not bootstrapped and deploys every region's stacks but those that the emulator cannot host. Its CloudFormation
  * has no Elastic IPs and no health checks: `dns-records.ts` makes from the same plan what they would. It has no firewall for
- * APIs (WAF), and proves no certificates. Its EC2 runs nothing: recorders are processes here (`slot.ts`), with neither a network nor hosts to be made for them. It refuses alarms on formulas,
+ * APIs (WAF), and checks no certificates. Its EC2 runs nothing:
+ * recorders are processes here (`slot.ts`), with neither a network nor hosts to be made for them. It refuses alarms on formulas,
  * and evaluates none.
  * @throws LocalCloudError with the CLI's own words
  */
@@ -77,7 +78,8 @@ const assemblyOf = (target: DeployTarget): Promise<string> =>
   keptAssembly(target.deploymentFile, (output) =>
     cdk(target, [
       'synth',
-      ...['--context', `deployment=${target.deploymentFile}`, '--quiet', '--output', output],
+      ...['--context', `deployment=${target.deploymentFile}`],
+      ...['--quiet', '--output', output],
     ]),
   );
 
