@@ -42,6 +42,13 @@ const PROBLEMS: readonly GatewayProblem[] = [
     detail: 'IAM does not let you call this operation: it needs execute-api:Invoke',
   },
   {
+    type: ResponseType.WAF_FILTERED,
+    status: 403,
+    title: 'Forbidden',
+    detail:
+      'the firewall takes the request for an attack: leave out what looks like code, paths or addresses of hosts',
+  },
+  {
     type: ResponseType.THROTTLED,
     status: 429,
     title: 'Too many requests',

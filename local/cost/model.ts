@@ -64,6 +64,9 @@ const GB = 1e9;
 /** Of a host's root disk. */
 const ROOT_GIB = 30;
 
+/** A line of S3's server access log; kept for a year. */
+const ACCESS_LOG_LINE_BYTES = 600;
+
 /** Two G.711 streams: stereo WAV, and journals with a header for each packet (docs/recorder-operations.md, "Spool"). */
 const WAV_BYTES_PER_MINUTE = 16_000 * 60;
 const JOURNAL_BYTES_PER_MINUTE = 1.3e6;
@@ -91,6 +94,8 @@ export function estimate(deployment: Deployment, load: Load): Estimate {
   const steeringRuns = regions.length * HOURS * 60;
   const sweepRuns = regions.length * HOURS * 12;
 
+  const s3Writes = recordings * FILES * (1 + copies);
+  const s3Reads = recordings * (3 + 2 * FILES * copies + load.playedShare);
   const lines: CostLine[] = [
     ...instanceLines(hosts),
     line('disks: root and spool', sum(spools.map(({ gib }) => gib + ROOT_GIB)), PRICES.gp3),
@@ -104,10 +109,15 @@ export function estimate(deployment: Deployment, load: Load): Estimate {
     line('recordings kept, home', recordedGb * monthsKept, PRICES.s3Standard),
     line('recordings kept, copies', recordedGb * monthsKept * copies, PRICES.s3Standard),
     line('copied to other regions', recordedGb * copies, PRICES.interRegion),
-    line('S3 writes', recordings * FILES * (1 + copies), PRICES.s3Write),
-    line('S3 reads', recordings * (3 + 2 * FILES * copies + load.playedShare), PRICES.s3Read),
+    line('S3 writes', s3Writes, PRICES.s3Write),
+    line('S3 reads', s3Reads, PRICES.s3Read),
     line('audio to listeners', (minutes * load.playedShare * WAV_BYTES_PER_MINUTE) / GB, PRICES.internetOut),
-    line('encryption keys', regions.length, PRICES.kmsKey),
+    line(
+      'access logs of S3, a year',
+      (12 * (s3Writes + s3Reads) * ACCESS_LOG_LINE_BYTES) / GB,
+      PRICES.s3Standard,
+    ),
+    line('encryption keys', 2 * regions.length, PRICES.kmsKey), // recordings, alarms
     line('queues', recordings * (3 + 3 * copies) + sqsPolls, PRICES.sqs),
     line(
       'functions, calls',
@@ -135,7 +145,7 @@ export function estimate(deployment: Deployment, load: Load): Estimate {
     line('DNS queries', recordings, PRICES.dnsQuery),
     line('API requests', queries, PRICES.apiRequest),
     line('web application firewall', regions.length, PRICES.webAcl),
-    line('firewall rules', 2 * regions.length, PRICES.webAclRule),
+    line('firewall rules', 3 * regions.length, PRICES.webAclRule),
     line('secrets', regions.length, PRICES.secret),
     line('metrics', 40 * regions.length + 12 * slots.length, PRICES.metric),
     line('alarms', 25 * regions.length + 3 * slots.length, PRICES.alarm),

@@ -17,12 +17,21 @@ interface Finding {
 }
 
 let synthesized: Synthesized;
+/** With what the example leaves out. */
+let withDomain: Synthesized;
 let python: string;
 beforeAll(async () => {
   python = await installPython(INSTALLATION, { requirements: REQUIREMENTS, what: 'cfn-lint' });
   synthesized = synthesizeExample();
+  withDomain = synthesizeExample((example) => ({
+    ...example,
+    api: { ...example.api, domain: `api.${example.dns.zone}` },
+  }));
 }, TIMEOUT_MS);
-afterAll(() => synthesized?.remove());
+afterAll(() => {
+  synthesized?.remove();
+  withDomain?.remove();
+});
 
 /** @returns what it finds; it ends with a code of its own when that is something */
 function lint(templates: string[]): Promise<Finding[]> {
@@ -41,9 +50,11 @@ describe('cfn-lint', () => {
   it(
     'finds nothing in the templates but what is acknowledged, and all of that',
     async () => {
-      const templates = Object.values(synthesized.regions).flatMap(({ assembly }) =>
-        assembly.stacks.map(({ templateFullPath }) => templateFullPath),
-      );
+      const files = ({ regions }: Synthesized) =>
+        Object.values(regions).flatMap(({ assembly }) =>
+          assembly.stacks.map(({ templateFullPath }) => templateFullPath),
+        );
+      const templates = [...files(synthesized), ...files(withDomain).filter((file) => /edge/.test(file))];
       const findings = await lint(templates);
       const acknowledged = LINT_ACKNOWLEDGEMENTS.map(({ rule }) => rule);
       expect(

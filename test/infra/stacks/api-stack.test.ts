@@ -99,7 +99,13 @@ describe.each(['us-east-1', 'us-west-2'])('the query API of %s', (region) => {
   it('answers with problem documents where API Gateway itself answers', () => {
     const responses = Object.values(resourcesOf(api(region), 'AWS::ApiGateway::GatewayResponse'));
     expect(responses.map(({ Properties }) => Properties.ResponseType)).toEqual(
-      expect.arrayContaining(['MISSING_AUTHENTICATION_TOKEN', 'ACCESS_DENIED', 'DEFAULT_4XX', 'DEFAULT_5XX']),
+      expect.arrayContaining([
+        'MISSING_AUTHENTICATION_TOKEN',
+        'ACCESS_DENIED',
+        'WAF_FILTERED',
+        'DEFAULT_4XX',
+        'DEFAULT_5XX',
+      ]),
     );
     for (const { Properties } of responses) {
       expect(Properties.ResponseParameters).toMatchObject({
