@@ -2,7 +2,7 @@
 
 /**
  * `search`: find recordings and read what the index says of them; `listen`: their audio, and exports with it; `hold`: put
- * and lift holds; `delete`: have recordings deleted; `operate`: the state of the deployment itself, which is no tenant's.
+ * and lift holds, and read the audit; `delete`: have recordings deleted; `operate`: the state of the deployment itself, which is no tenant's.
  */
 export const ROLES = ['search', 'listen', 'hold', 'delete', 'operate'] as const;
 export type Role = (typeof ROLES)[number];

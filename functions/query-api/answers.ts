@@ -1,5 +1,6 @@
 /** What the API answers with, as schemas: the OpenAPI document describes answers by them. */
 import { z } from 'zod';
+import { auditEntrySchema } from '../../core/audit-items.ts';
 import { deletionSchema, holdFactSchema } from '../../core/fate-items.ts';
 import { loadReportSchema, SLOT_STATES } from '../../core/fleet.ts';
 import { recordingSummarySchema } from '../../core/index-entries.ts';
@@ -17,6 +18,11 @@ import { problemSchema } from './problems.ts';
 
 export const recordingPageSchema = z.object({
   items: z.array(recordingSummarySchema).describe('Newest first. May be few, even none, with more to come.'),
+  nextCursor: z.string().optional().describe('There may be more: ask for it by this.'),
+});
+
+export const auditPageSchema = z.object({
+  items: z.array(auditEntrySchema).describe('Oldest first.'),
   nextCursor: z.string().optional().describe('There may be more: ask for it by this.'),
 });
 

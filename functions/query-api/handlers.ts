@@ -5,9 +5,11 @@ import { type Caller, seesTenant } from '../../core/access.ts';
 import type { IndexedRecording, RecordingCopy } from '../../core/index-items.ts';
 import type { ReplicationPair } from '../../core/replication-report.ts';
 import type { Retention } from '../../core/retention.ts';
+import { listAudit } from '../shared/audit.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { isFinal, readDeletion } from '../shared/fates.ts';
 import { type Answer, type Handlers, requireRole } from './api.ts';
+import { auditRequest } from './audit-requests.ts';
 import { findCall } from './calls.ts';
 import { encodeCursor } from './cursor.ts';
 import { describeFate } from './deletions.ts';
@@ -20,8 +22,9 @@ import { VCON_TYPE } from './operations.ts';
 import { auditPlay } from './play-audit.ts';
 import { NoCopyAnswersError, playbackAddress } from './playback.ts';
 import { noCall, noRecording, ProblemError } from './problems.ts';
+import { parametersOf } from './range-request.ts';
 import { readReplication } from './replication.ts';
-import { parametersOf, recordingsRequest } from './requests.ts';
+import { recordingsRequest } from './requests.ts';
 import { findCopies, findRecording, searchRecordings } from './search.ts';
 import { mediaDetail, nearestManifest } from './stored-manifest.ts';
 import { timelineOf } from './timeline.ts';
@@ -131,6 +134,14 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     },
 
     ...createFateHandlers(fates),
+
+    listAudit: async ({ caller, query: asked, now }) => {
+      const { query, page } = auditRequest(asked, caller, now);
+      requireTenant(caller, query.tenant);
+      const { entries, last } = await listAudit(index, { ...query, ...page });
+      const nextCursor = last && encodeCursor({ parameters: parametersOf(query), after: last });
+      return { body: { items: entries, ...(nextCursor && { nextCursor }) } };
+    },
 
     getFleet: async ({ now }) => ({ body: await readFleet({ ...fleet, region }, now) }),
 

@@ -8,6 +8,7 @@ import type { Role } from '../../core/access.ts';
 import { holdIdSchema } from '../../core/fate-items.ts';
 import { manifestSchema } from '../../core/manifest.ts';
 import {
+  auditPageSchema,
   callSchema,
   deletionStateSchema,
   fleetSchema,
@@ -20,6 +21,7 @@ import {
   replicationSchema,
   vconSchema,
 } from './answers.ts';
+import { auditParameters } from './audit-requests.ts';
 import { oneOf, text } from './parameters.ts';
 import type { ProblemStatus } from './problems.ts';
 import { searchParameters } from './requests.ts';
@@ -170,6 +172,16 @@ export const OPERATIONS = {
     query: z.strictObject({ reason }),
     answers: { 202: { [JSON_TYPE]: deletionStateSchema } },
     problems: [404, 409],
+  },
+  listAudit: {
+    method: 'GET',
+    path: '/audit',
+    summary: "Who did what with a tenant's recordings: plays, holds, deletions, oldest first, in pages",
+    access: 'hold',
+    pathParameters: none,
+    query: auditParameters,
+    answers: { 200: { [JSON_TYPE]: auditPageSchema } },
+    problems: [],
   },
   getFleet: {
     method: 'GET',

@@ -2,14 +2,9 @@
 import { z } from 'zod';
 import { DIRECTIONS, RECORDING_STATUSES } from '../../core/manifest.ts';
 import { nameWords } from '../../core/name-words.ts';
-import { type Cursor, decodeCursor, InvalidCursorError } from './cursor.ts';
 import { key, oneOf, text, time, wholeNumber } from './parameters.ts';
-import { ProblemError } from './problems.ts';
-import type { PageRequest, RecordingQuery } from './search.ts';
-
-const DAY_MS = 24 * 60 * 60 * 1000;
-const DEFAULT_LIMIT = 50;
-const MAX_LIMIT = 200;
+import { type PageRequest, pageParameters, rangeRequest } from './range-request.ts';
+import type { RecordingQuery } from './search.ts';
 
 /** What a query is made of, by its parameters. A page's own, `limit` and `cursor`, are not among it. */
 const queryParameters = {
@@ -45,17 +40,7 @@ const queryParameters = {
 
 const querySchema = z.strictObject(queryParameters);
 
-export const searchParameters = z.strictObject({
-  ...queryParameters,
-  limit: wholeNumber(1, MAX_LIMIT).optional().describe(`Recordings on a page; ${DEFAULT_LIMIT} when absent.`),
-  cursor: z
-    .string()
-    .min(1, 'leave it out for the first page')
-    .optional()
-    .describe('`nextCursor` of the page before. It carries its query.'),
-});
-
-type Asked = z.infer<typeof querySchema>;
+export const searchParameters = z.strictObject({ ...queryParameters, ...pageParameters('Recordings') });
 
 export interface RecordingsRequest {
   query: RecordingQuery;
@@ -66,44 +51,5 @@ export interface RecordingsRequest {
  * The query, and which page of it. Without `to`: until now; without `from`: the 24 hours before `to`.
  * @throws ProblemError, InvalidCursorError
  */
-export function recordingsRequest(
-  { limit = DEFAULT_LIMIT, cursor, ...asked }: z.infer<typeof searchParameters>,
-  now: Date,
-): RecordingsRequest {
-  return cursor === undefined
-    ? { query: queryOf(asked, now), page: { limit } }
-    : continued(decodeCursor(cursor), asked, limit);
-}
-
-/** A query as parameters, for its cursor; reading them again gives the same query. */
-export function parametersOf(query: RecordingQuery): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(query)
-      .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => [name, value instanceof Date ? value.toISOString() : String(value)]),
-  );
-}
-
-function queryOf({ from, to, ...rest }: Asked, now: Date): RecordingQuery {
-  const end = to ?? now;
-  const begin = from ?? new Date(end.getTime() - DAY_MS);
-  if (begin >= end)
-    throw new ProblemError(400, `from (${begin.toISOString()}) must be before to (${end.toISOString()})`);
-  return { ...rest, from: begin, to: end };
-}
-
-/** A cursor is the client's own text: its parameters are held to all that holds for those of a request. */
-function continued({ parameters, after }: Cursor, repeated: Asked, limit: number): RecordingsRequest {
-  const result = querySchema.safeParse(parameters);
-  if (!result.success || !result.data.from || !result.data.to) throw new InvalidCursorError();
-  const query = queryOf(result.data, result.data.to);
-  // Parameters may be repeated beside the cursor, and must be the same then.
-  const own = parametersOf(query);
-  const isOther = Object.entries(parametersOf(repeated as RecordingQuery)).some(
-    ([name, value]) => own[name] !== value,
-  );
-  // A sort key is `<time>#<id>`: as text, it lies between the times.
-  const isOutside = after < query.from.toISOString() || after >= query.to.toISOString();
-  if (isOther || isOutside) throw new InvalidCursorError();
-  return { query, page: { limit, after } };
-}
+export const recordingsRequest = (asked: z.infer<typeof searchParameters>, now: Date): RecordingsRequest =>
+  rangeRequest(querySchema, asked, now);

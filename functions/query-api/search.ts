@@ -25,12 +25,7 @@ import type { Direction, RecordingStatus } from '../../core/manifest.ts';
 import { haveWords, nameKey } from '../../core/name-words.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { mergeShards, type ReadOn } from './merge-shards.ts';
-
-/** Recordings that started in [from, to), newest first. */
-export interface TimeRange {
-  from: Date;
-  to: Date;
-}
+import type { PageRequest, TimeRange } from './range-request.ts';
 
 /** Recordings for which all of it holds. `number`, `user` and `group` are keys as `entryKey` makes them. */
 export interface RecordingQuery extends TimeRange {
@@ -45,12 +40,6 @@ export interface RecordingQuery extends TimeRange {
   minDurationMs?: number;
   /** Beginnings of words of participants' names, as `nameWords` writes them, with spaces between. */
   text?: string;
-}
-
-/** At most `limit`, beginning behind the entry whose sort key is `after`. */
-export interface PageRequest {
-  limit: number;
-  after?: string;
 }
 
 export interface RecordingPage {

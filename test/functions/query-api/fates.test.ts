@@ -319,6 +319,37 @@ describe('the audit', () => {
     expect((await request('GET', `/recordings/${other}`, { caller })).body).not.toHaveProperty('deletion');
   });
 
+  it('is read through the API: by whoever may hold, of one of their tenants, in pages', async () => {
+    const caller = officer('read', 'other');
+    const id = await record('read');
+    for (const holdId of ['a', 'b', 'c'])
+      await put(`/recordings/${id}/hold`, { holdId, reason: 'x' }, caller);
+    const pages: { items: { holdId: string; by: string; recordingId: string }[]; nextCursor?: string }[] = [];
+    let query: Record<string, string> = { tenant: 'read', limit: '2' };
+    do {
+      const { status, body } = await request('GET', '/audit', { query, caller });
+      expect(status).toBe(200);
+      pages.push(body as (typeof pages)[number]);
+      query = { limit: '2', cursor: pages.at(-1)?.nextCursor ?? '' };
+    } while (query.cursor);
+    expect(pages.flatMap(({ items }) => items)).toMatchObject(
+      ['a', 'b', 'c'].map((holdId) => ({ action: 'hold', holdId, by: 'officer', recordingId: id })),
+    );
+    const [first] = pages;
+    const answers: [Caller, Record<string, string>, number][] = [
+      [officer('read'), {}, 200], // the only tenant there can be
+      [caller, {}, 400],
+      [{ ...caller, tenants: 'all' }, {}, 400],
+      [officer('other'), { tenant: 'read' }, 403],
+      [officer('other'), { cursor: first?.nextCursor ?? '' }, 403],
+      [{ ...caller, roles: ['search', 'listen', 'delete', 'operate'] }, { tenant: 'read' }, 403],
+    ];
+    for (const [who, asked, status] of answers)
+      expect((await request('GET', '/audit', { query: asked, caller: who })).status).toBe(status);
+    const other = await request('GET', '/audit', { query: { tenant: 'other' }, caller });
+    expect(other.body).toEqual({ items: [] });
+  });
+
   it('is read in pages, and an entry is never written over', async () => {
     const caller = officer('pages');
     const id = await record('pages');

@@ -1,7 +1,8 @@
 import { encodeCursor, InvalidCursorError } from '../../../functions/query-api/cursor.ts';
 import { readParameters } from '../../../functions/query-api/parameters.ts';
 import { ProblemError } from '../../../functions/query-api/problems.ts';
-import { parametersOf, recordingsRequest, searchParameters } from '../../../functions/query-api/requests.ts';
+import { parametersOf } from '../../../functions/query-api/range-request.ts';
+import { recordingsRequest, searchParameters } from '../../../functions/query-api/requests.ts';
 
 const now = new Date('2026-11-23T12:00:00.000Z');
 const read = (query: string | Record<string, string>) => {
