@@ -19,16 +19,18 @@ describe('the metrics in the log of a recorder', () => {
       variables: { SIPREC_CALL_CAPACITY: '1', SIPREC_METRICS_NAMESPACE: NAMESPACE },
       metricsMs: 100,
     });
+    const points = () => metricPoints(recorder.logs.lines);
     const src = await Src.start(recorder.sipServer.sipPort);
     try {
       const call = await src.call();
       await call.start();
       await call.speak(5);
+      // What a worker counted since its last word dies with it.
+      await until(() => sumOf(points(), 'RtpPackets') > 0);
       const refused = await src.call();
       expect((await finalOf(refused.send(refused.invite()))).status).toBe(503);
       await recorder.crashMediaWorker();
       await recorder.logs.find('media worker replaced');
-      const points = () => metricPoints(recorder.logs.lines);
       await until(async () => sumOf(points(), 'MediaWorkersReplaced') === 1);
       await call.bye();
       await until(async () => sumOf(points(), 'UploadFailures') > 0); // there is no S3
