@@ -235,13 +235,17 @@ export function runRecovery(
   });
 }
 
+/** Of each of Jest's two workers (jest.config.js): ranges of tests that run side by side do not overlap. */
+const PORTS_PER_WORKER = 4_500;
+const WORKER = Number(process.env.JEST_WORKER_ID ?? 1) % 2;
+
 /**
  * A range of so many pairs of which every port is free, below those that the system gives out by itself.
  * @param from it begins within the 9000 ports from there on
  */
 export async function freePortRange(pairs: number, from = 10_000): Promise<{ min: number; max: number }> {
   for (;;) {
-    const min = from + 2 * Math.floor(Math.random() * 4_500);
+    const min = from + WORKER * PORTS_PER_WORKER + 2 * Math.floor((Math.random() * PORTS_PER_WORKER) / 2);
     const sockets = Array.from({ length: 2 * pairs }, () => createSocket('udp4'));
     try {
       await Promise.all(sockets.map((socket, index) => bind(socket, min + index)));
