@@ -11,11 +11,12 @@
  * A region that does not answer leaves its part open, and the next run goes on.
  */
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import { DeleteCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { type Deletion, deletionKey, deletionObjectKey, dueItem, isFateKey } from '../../core/fate-items.ts';
 import { recordingKey, recordingPartition, type TableKey } from '../../core/index-items.ts';
 import { MANIFEST_FILE } from '../../core/manifest.ts';
 import { auditEntry, auditWrite, logAudit } from '../shared/audit.ts';
+import { readPartition } from '../shared/partition.ts';
 import { writeTogether } from '../shared/transactions.ts';
 import { type BucketPlace, deleteAllVersions } from '../shared/versions.ts';
 import type { Attended } from './attend.ts';
@@ -99,22 +100,11 @@ async function putDeletion({ indexFor, homeRegion }: ExpireDependencies, deletio
 async function deleteItems({ indexFor, homeRegion }: ExpireDependencies, recordingId: string): Promise<void> {
   const { table, tableName } = indexFor(homeRegion);
   const { sk: lastSk } = recordingKey(recordingId);
-  const keys: TableKey[] = [];
-  let startKey: Record<string, unknown> | undefined;
-  do {
-    const { Items = [], LastEvaluatedKey } = await table.send(
-      new QueryCommand({
-        TableName: tableName,
-        KeyConditionExpression: 'pk = :pk',
-        ExpressionAttributeValues: { ':pk': recordingPartition(recordingId) },
-        ProjectionExpression: 'pk, sk',
-        ConsistentRead: true,
-        ExclusiveStartKey: startKey,
-      }),
-    );
-    keys.push(...(Items as TableKey[]).filter((key) => !isFateKey(key)));
-    startKey = LastEvaluatedKey;
-  } while (startKey);
+  const items = await readPartition({ table, tableName }, recordingPartition(recordingId), {
+    attributes: ['pk', 'sk'],
+    consistent: true,
+  });
+  const keys = (items as unknown as TableKey[]).filter((key) => !isFateKey(key));
   for (const { pk, sk } of keys.toSorted((a, b) => Number(a.sk === lastSk) - Number(b.sk === lastSk)))
     await table.send(new DeleteCommand({ TableName: tableName, Key: { pk, sk } }));
 }

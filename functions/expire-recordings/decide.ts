@@ -11,7 +11,6 @@
  * sees the other.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { DeleteCommand } from '@aws-sdk/lib-dynamodb';
 import { ulid } from 'ulid';
 import {
@@ -26,6 +25,7 @@ import {
 import type { IndexedRecording } from '../../core/index-items.ts';
 import { MANIFEST_FILE } from '../../core/manifest.ts';
 import { auditEntry, auditWrite, logAudit } from '../shared/audit.ts';
+import { unlessRefused } from '../shared/conditional-write.ts';
 import { readActiveHolds, readDeletion } from '../shared/fates.ts';
 import { writeTogether } from '../shared/transactions.ts';
 import { readLock } from '../shared/versions.ts';
@@ -193,8 +193,8 @@ export async function withdraw(
   recordingId: string,
 ): Promise<void> {
   const { table, tableName } = indexFor(homeRegion);
-  try {
-    await table.send(
+  await unlessRefused(
+    table.send(
       new DeleteCommand({
         TableName: tableName,
         Key: deletionKey(recordingId),
@@ -202,10 +202,8 @@ export async function withdraw(
         ExpressionAttributeNames: { '#state': 'state' },
         ExpressionAttributeValues: { ':intended': 'intended' },
       }),
-    );
-  } catch (error) {
-    if (!(error instanceof ConditionalCheckFailedException)) throw error;
-  }
+    ),
+  );
 }
 
 /** A hold ends what was asked for before: it must not come back when the hold is released, perhaps years later. */

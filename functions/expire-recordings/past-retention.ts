@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { TENANTS_PARTITION } from '../../core/fate-items.ts';
 import { BY_TENANT_INDEX, entryPartitions, indexEntrySchema } from '../../core/index-entries.ts';
 import { retentionCutoff } from '../../core/retention.ts';
+import { readPartition } from '../shared/partition.ts';
 import { expirePartition } from './constants.ts';
 import type { ExpireDependencies } from './dependencies.ts';
 
@@ -83,22 +84,8 @@ export async function nextExpired(
 }
 
 async function readTenants({ indexFor, homeRegion }: ExpireDependencies): Promise<string[]> {
-  const { table, tableName } = indexFor(homeRegion);
-  const tenants: string[] = [];
-  let startKey: Record<string, unknown> | undefined;
-  do {
-    const { Items = [], LastEvaluatedKey } = await table.send(
-      new QueryCommand({
-        TableName: tableName,
-        KeyConditionExpression: 'pk = :pk AND begins_with(sk, :home)',
-        ExpressionAttributeValues: { ':pk': TENANTS_PARTITION, ':home': `${homeRegion}#` },
-        ExclusiveStartKey: startKey,
-      }),
-    );
-    tenants.push(...Items.map(({ tenant }) => String(tenant)));
-    startKey = LastEvaluatedKey;
-  } while (startKey);
-  return tenants;
+  const items = await readPartition(indexFor(homeRegion), TENANTS_PARTITION, { prefix: `${homeRegion}#` });
+  return items.map(({ tenant }) => String(tenant));
 }
 
 async function readOldest(

@@ -5,8 +5,7 @@
  * the proof that all others of its revision are there. Entries of an older revision than the recording's are removed by
  * whoever comes after it, also by one whose own revision turned out to be late.
  */
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import { DeleteCommand, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { dueItem, tenantItem } from '../../core/fate-items.ts';
 import { entryItems, isEntryKey } from '../../core/index-entries.ts';
 import {
@@ -19,7 +18,9 @@ import {
 } from '../../core/index-items.ts';
 import type { Manifest } from '../../core/manifest.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
+import { unlessRefused } from '../shared/conditional-write.ts';
 import { isFinal, readDeletion } from '../shared/fates.ts';
+import { readPartition } from '../shared/partition.ts';
 
 export interface WriteOptions {
   /** Writes items of the same revision again, as an index that lost some of them needs it. */
@@ -105,25 +106,11 @@ async function removeOutdated(target: IndexTable, recordingId: string): Promise<
   await inParallel(outdated, (item) => deleteIfOlder(target, item, current));
 }
 
-async function itemsOf({ table, tableName }: IndexTable, recordingId: string): Promise<Revised[]> {
-  const items: Revised[] = [];
-  let startKey: Record<string, unknown> | undefined;
-  do {
-    const { Items = [], LastEvaluatedKey } = await table.send(
-      new QueryCommand({
-        TableName: tableName,
-        KeyConditionExpression: 'pk = :pk',
-        ExpressionAttributeValues: { ':pk': recordingPartition(recordingId) },
-        ProjectionExpression: 'pk, sk, revision',
-        ConsistentRead: true,
-        ExclusiveStartKey: startKey,
-      }),
-    );
-    items.push(...(Items as Revised[]));
-    startKey = LastEvaluatedKey;
-  } while (startKey);
-  return items;
-}
+const itemsOf = async (target: IndexTable, recordingId: string): Promise<Revised[]> =>
+  (await readPartition(target, recordingPartition(recordingId), {
+    attributes: ['pk', 'sk', 'revision'],
+    consistent: true,
+  })) as unknown as Revised[];
 
 /** Writes an item unless it is there in the same or a higher revision. @returns whether it was written */
 const putIfNewer = (
@@ -153,17 +140,6 @@ const deleteIfOlder = ({ table, tableName }: IndexTable, { pk, sk }: TableKey, r
       }),
     ),
   );
-
-/** @returns false if the condition did not hold */
-async function unlessRefused(write: Promise<unknown>): Promise<boolean> {
-  try {
-    await write;
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return false;
-    throw error;
-  }
-}
 
 async function inParallel<Item>(
   items: readonly Item[],

@@ -5,7 +5,6 @@
  * It makes the target like the home region is now, whatever the job's age. What is there and is right is left alone, so
  * that a repetition costs one HEAD per file.
  */
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { CopyJob } from '../../core/copy-jobs.ts';
@@ -20,6 +19,7 @@ import {
   type ReplicationRule,
 } from '../../core/replication-rules.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
+import { unlessRefused } from '../shared/conditional-write.ts';
 import type { RecordingPlace, RecordingPlaces } from '../shared/environment.ts';
 import { isFinal, readDeletion } from '../shared/fates.ts';
 import { objectsOf, readManifest, type SourceManifest } from '../shared/source-manifest.ts';
@@ -218,18 +218,14 @@ async function putCopy(round: Round, source: SourceManifest, verifiedAt: Date): 
     verifiedAt: verifiedAt.toISOString(),
     manifestSha256: source.sha256,
   });
-  try {
-    await round.table.send(
+  return unlessRefused(
+    round.table.send(
       new PutCommand({
         TableName: round.tableName,
         Item: item,
         ConditionExpression: 'attribute_not_exists(pk) OR revision <= :revision',
         ExpressionAttributeValues: { ':revision': item.revision },
       }),
-    );
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return false;
-    throw error;
-  }
+    ),
+  );
 }

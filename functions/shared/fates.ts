@@ -1,5 +1,5 @@
 /** Reads holds, requests and deletions, always strongly consistent: what is decided by them cannot be taken back. */
-import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import {
   activeHolds,
   type Deletion,
@@ -13,26 +13,11 @@ import {
   subjectPartition,
 } from '../../core/fate-items.ts';
 import type { IndexTable } from './aws-clients.ts';
+import { readPartition } from './partition.ts';
 
 /** Of this region's replica of the table. */
-export async function readFate({ table, tableName }: IndexTable, subject: HoldSubject): Promise<Fate> {
-  const items: Record<string, unknown>[] = [];
-  let startKey: Record<string, unknown> | undefined;
-  do {
-    const { Items = [], LastEvaluatedKey } = await table.send(
-      new QueryCommand({
-        TableName: tableName,
-        KeyConditionExpression: 'pk = :pk AND begins_with(sk, :fate)',
-        ExpressionAttributeValues: { ':pk': subjectPartition(subject), ':fate': FATE_PREFIX },
-        ConsistentRead: true,
-        ExclusiveStartKey: startKey,
-      }),
-    );
-    items.push(...Items);
-    startKey = LastEvaluatedKey;
-  } while (startKey);
-  return fateOf(items);
-}
+export const readFate = async (index: IndexTable, subject: HoldSubject): Promise<Fate> =>
+  fateOf(await readPartition(index, subjectPartition(subject), { prefix: FATE_PREFIX, consistent: true }));
 
 export const recordingFate = (index: IndexTable, recordingId: string): Promise<Fate> =>
   readFate(index, { kind: 'recording', recordingId });

@@ -5,11 +5,11 @@
  * It goes through the days again until it finds nothing to ask for: what was in the queue when the window closed, or has
  * failed for good in an outage, is asked for again. How far it is, is kept in the index table.
  */
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
 import type { TableKey } from '../../core/index-items.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
+import { unlessRefused } from '../shared/conditional-write.ts';
 import { sweepPartition } from './constants.ts';
 
 export const CATCH_UP_KINDS = ['WINDOW', 'BACKFILL'] as const;
@@ -118,8 +118,8 @@ export async function writeCatchUp(
   catchUp: CatchUp,
   replaced: string | undefined,
 ): Promise<boolean> {
-  try {
-    await table.send(
+  return unlessRefused(
+    table.send(
       new PutCommand({
         TableName: tableName,
         Item: { ...keyOf(place), ...catchUp },
@@ -130,10 +130,6 @@ export async function writeCatchUp(
               ExpressionAttributeValues: { ':replaced': replaced },
             }),
       }),
-    );
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return false;
-    throw error;
-  }
+    ),
+  );
 }

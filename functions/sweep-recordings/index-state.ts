@@ -1,6 +1,5 @@
 /** What the index says of recordings and their copies, many at once. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { BatchGetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { z } from 'zod';
 import {
@@ -12,6 +11,7 @@ import {
 } from '../../core/index-items.ts';
 import type { ReplicationRule } from '../../core/replication-rules.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
+import { unlessRefused } from '../shared/conditional-write.ts';
 import type { SweptRecording } from './home-recordings.ts';
 
 const recordingStateSchema = indexedRecordingSchema.pick({
@@ -110,8 +110,8 @@ export async function markDamaged(
   region: string,
   { revision }: CopyState,
 ): Promise<void> {
-  try {
-    await table.send(
+  await unlessRefused(
+    table.send(
       new UpdateCommand({
         TableName: tableName,
         Key: copyKey(recordingId, region),
@@ -120,8 +120,6 @@ export async function markDamaged(
         ExpressionAttributeNames: { '#state': 'state' },
         ExpressionAttributeValues: { ':damaged': 'damaged', ':revision': revision },
       }),
-    );
-  } catch (error) {
-    if (!(error instanceof ConditionalCheckFailedException)) throw error;
-  }
+    ),
+  );
 }
