@@ -9,6 +9,7 @@ import { acceptedId } from '../../../functions/assure-recordings/assurance-table
 import { assureRecordings } from '../../../functions/assure-recordings/assure-recordings.ts';
 import { RecordingLedger } from '../../../recorder-image/src/health/recording-ledger.ts';
 import {
+  createFleetTable,
   createIndexTable,
   EMULATOR_START_TIMEOUT_MS,
   startTestEmulator,
@@ -16,7 +17,6 @@ import {
 } from '../../helpers/emulator.ts';
 import { makeManifest } from '../../helpers/manifest.ts';
 import { QuietLogger } from '../../helpers/quiet-logger.ts';
-import { createFleetTable } from '../../recorder-image/health/fleet.ts';
 
 const REGION = 'us-east-1';
 const T0 = Date.parse('2026-11-25T12:30:00.000Z');

@@ -13,12 +13,16 @@ import {
   ledgerItemId,
 } from '../../../core/recording-ledger.ts';
 import { startSipServer } from '../../../local/sip-server/server.ts';
-import { EMULATOR_START_TIMEOUT_MS, startTestEmulator, type TestEmulator } from '../../helpers/emulator.ts';
+import {
+  createFleetTable,
+  EMULATOR_START_TIMEOUT_MS,
+  startTestEmulator,
+  type TestEmulator,
+} from '../../helpers/emulator.ts';
 import { REGION, SECRET, startRecorderProcess, startTestRecorder } from '../../helpers/recorder.ts';
 import { type S3Proxy, startS3Proxy } from '../../helpers/s3-proxy.ts';
 import { Src } from '../../helpers/src.ts';
 import { until } from '../../helpers/until.ts';
-import { createFleetTable } from '../health/fleet.ts';
 
 const TABLE = 'example-fleet';
 const BUCKET = 'recordings';

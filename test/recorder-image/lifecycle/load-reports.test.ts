@@ -1,10 +1,15 @@
 /** A recorder tells a real fleet table of its load; and its calls do not care how that table does. */
-import { EMULATOR_START_TIMEOUT_MS, startTestEmulator, type TestEmulator } from '../../helpers/emulator.ts';
+import {
+  createFleetTable,
+  EMULATOR_START_TIMEOUT_MS,
+  startTestEmulator,
+  type TestEmulator,
+} from '../../helpers/emulator.ts';
 import { type LocalRecorder, REGION, startTestRecorder } from '../../helpers/recorder.ts';
 import { type S3Proxy, startS3Proxy } from '../../helpers/s3-proxy.ts';
 import { Src } from '../../helpers/src.ts';
 import { until } from '../../helpers/until.ts';
-import { createFleetTable, reportOf } from '../health/fleet.ts';
+import { reportOf } from '../health/fleet.ts';
 
 const TABLE = 'example-fleet';
 const SLOT = 'use1-1';
