@@ -11,40 +11,34 @@ import {
 import { RecordingLedger } from '../../../recorder-image/src/health/recording-ledger.ts';
 import { metricPoints } from '../../helpers/embedded-metrics.ts';
 import {
+  createFleetTable,
   createIndexTable,
   EMULATOR_START_TIMEOUT_MS,
   startTestEmulator,
   type TestEmulator,
 } from '../../helpers/emulator.ts';
-import { createFleetTable } from '../../recorder-image/health/fleet.ts';
+import { enterFunction } from '../../helpers/function-environment.ts';
 
 const REGION = 'us-east-1';
-const ENVIRONMENT = { ...process.env };
 
 let emulator: TestEmulator;
+let leave: (() => void) | undefined;
 let handler: () => Promise<void>;
 let printed: unknown[];
 beforeAll(async () => {
   emulator = await startTestEmulator();
   await createFleetTable(emulator.dynamo(REGION), 'fleet');
-  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: emulator.endpoint,
-    AWS_ACCESS_KEY_ID: emulator.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: emulator.credentials.secretAccessKey,
-    AWS_REGION: REGION,
+  leave = enterFunction(emulator, REGION, {
     [FLEET_TABLE]: 'fleet',
     [INDEX_TABLE]: 'index',
     [SLOTS]: '["use1-1","use1-2"]',
     [METRICS_NAMESPACE_VARIABLE]: 'SiprecHa/example',
     POWERTOOLS_LOG_LEVEL: 'SILENT',
-    POWERTOOLS_DEV: 'true', // metrics go to the console of here,
-    POWERTOOLS_METRICS_DISABLED: 'false', // which alone would mean: no metrics
   });
   ({ handler } = await import('../../../functions/assure-recordings/handler.ts'));
 }, EMULATOR_START_TIMEOUT_MS);
 afterAll(async () => {
-  process.env = ENVIRONMENT;
+  leave?.();
   await emulator.stop();
 });
 beforeEach(() => {

@@ -11,13 +11,14 @@ import {
   startTestEmulator,
   type TestEmulator,
 } from '../../helpers/emulator.ts';
+import { enterFunction } from '../../helpers/function-environment.ts';
 import { recordingIdAt } from '../../helpers/manifest.ts';
 import { storeRecording } from '../../helpers/stored-recording.ts';
 
 const REGION = 'us-east-1';
-const ENVIRONMENT = { ...process.env };
 
 let emulator: TestEmulator;
+let leave: (() => void) | undefined;
 let handler: (event: unknown, context: Context) => Promise<void>;
 const printed: Record<string, unknown>[] = [];
 
@@ -25,18 +26,11 @@ beforeAll(async () => {
   emulator = await startTestEmulator();
   await emulator.s3(REGION).send(new CreateBucketCommand({ Bucket: 'recordings' }));
   await createIndexTable(emulator.dynamo(REGION), 'index');
-  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: emulator.endpoint,
-    AWS_ACCESS_KEY_ID: emulator.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: emulator.credentials.secretAccessKey,
-    AWS_REGION: REGION,
+  leave = enterFunction(emulator, REGION, {
     [INDEX_TABLE]: 'index',
     [RECORDING_BUCKETS]: JSON.stringify({ [REGION]: 'recordings' }),
     [RETENTION]: JSON.stringify({ days: 365, tenants: { acme: 1 } }),
     POWERTOOLS_LOG_LEVEL: 'SILENT',
-    POWERTOOLS_DEV: 'true', // metrics go to the console of here,
-    POWERTOOLS_METRICS_DISABLED: 'false', // which alone would mean: no metrics
   });
   jest.spyOn(console, 'log').mockImplementation((line: string) => {
     printed.push(JSON.parse(line));
@@ -45,7 +39,7 @@ beforeAll(async () => {
 }, EMULATOR_START_TIMEOUT_MS);
 afterAll(async () => {
   jest.restoreAllMocks();
-  process.env = ENVIRONMENT;
+  leave?.();
   await emulator.stop();
 });
 

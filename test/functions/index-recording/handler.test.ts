@@ -12,14 +12,15 @@ import {
   startTestEmulator,
   type TestEmulator,
 } from '../../helpers/emulator.ts';
+import { enterFunction } from '../../helpers/function-environment.ts';
 import { makeManifest } from '../../helpers/manifest.ts';
 
 const REGION = 'us-east-1';
 const BUCKET = 'recordings';
 const TABLE = 'index';
-const ENVIRONMENT = { ...process.env };
 
 let emulator: TestEmulator;
+let leave: (() => void) | undefined;
 let s3: S3Client;
 let handler: (event: SQSEvent) => Promise<SQSBatchResponse>;
 let printed: unknown[];
@@ -34,16 +35,9 @@ beforeAll(async () => {
   s3 = emulator.s3(REGION);
   await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
   await createIndexTable(emulator.dynamo(REGION), TABLE);
-  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: emulator.endpoint,
-    AWS_ACCESS_KEY_ID: emulator.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: emulator.credentials.secretAccessKey,
-    AWS_REGION: REGION,
+  leave = enterFunction(emulator, REGION, {
     [INDEX_TABLE]: TABLE,
     POWERTOOLS_LOG_LEVEL: 'SILENT',
-    POWERTOOLS_DEV: 'true', // metrics go to the console of here,
-    POWERTOOLS_METRICS_DISABLED: 'false', // which alone would mean: no metrics
     [METRICS_NAMESPACE_VARIABLE]: 'SiprecHa/example',
   });
   const module = await import('../../../functions/index-recording/handler.ts');
@@ -55,7 +49,7 @@ beforeAll(async () => {
     )) as SQSBatchResponse;
 }, EMULATOR_START_TIMEOUT_MS);
 afterAll(async () => {
-  process.env = ENVIRONMENT;
+  leave?.();
   await emulator.stop();
 });
 

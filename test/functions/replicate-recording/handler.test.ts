@@ -17,6 +17,7 @@ import {
   startTestEmulator,
   type TestEmulator,
 } from '../../helpers/emulator.ts';
+import { enterFunction } from '../../helpers/function-environment.ts';
 import { ruleTo } from '../../helpers/replication-rules.ts';
 import { type StoredRecording, storeRecording } from '../../helpers/stored-recording.ts';
 
@@ -29,11 +30,11 @@ function neverOpen(now: Date) {
   const clock = (hours: number) => new Date(now.getTime() + hours * 3_600_000).toISOString().slice(11, 16);
   return { mode: 'window', window: { timeZone: 'UTC', from: clock(12), to: clock(14) } };
 }
-const ENVIRONMENT = { ...process.env };
 /** Nothing comes back by itself within the test. */
 const VISIBILITY_SECONDS = 3_600;
 
 let emulator: TestEmulator;
+let leave: (() => void) | undefined;
 let s3: S3Client;
 let sqs: SQSClient;
 let queueUrl: string;
@@ -54,12 +55,7 @@ beforeAll(async () => {
     bucket: `recordings-${region}`,
     kmsKeyId: `arn:aws:kms:${region}:000000000000:alias/siprec-recordings`,
   });
-  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: emulator.endpoint,
-    AWS_ACCESS_KEY_ID: emulator.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: emulator.credentials.secretAccessKey,
-    AWS_REGION: HOME,
+  leave = enterFunction(emulator, HOME, {
     [INDEX_TABLE]: TABLE,
     [COPY_QUEUE]: queueUrl,
     [RECORDING_PLACES]: JSON.stringify({
@@ -69,8 +65,6 @@ beforeAll(async () => {
     }),
     [REPLICATION_RULES]: JSON.stringify([ruleTo(TARGET), ruleTo(CLOSED, neverOpen(new Date()))]),
     POWERTOOLS_LOG_LEVEL: 'SILENT',
-    POWERTOOLS_DEV: 'true', // metrics go to the console of here,
-    POWERTOOLS_METRICS_DISABLED: 'false', // which alone would mean: no metrics
   });
   jest.spyOn(console, 'log').mockImplementation((line: string) => {
     metrics.push(JSON.parse(line));
@@ -85,7 +79,7 @@ beforeAll(async () => {
 }, EMULATOR_START_TIMEOUT_MS);
 afterAll(async () => {
   jest.restoreAllMocks();
-  process.env = ENVIRONMENT;
+  leave?.();
   await emulator.stop();
 });
 beforeEach(() => {

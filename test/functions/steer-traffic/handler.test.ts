@@ -2,32 +2,30 @@ import { jest } from '@jest/globals';
 import { FLEET_TABLE } from '../../../functions/shared/environment.ts';
 import { METRICS, STEERED_NAMES, ZONE as ZONE_NAME } from '../../../functions/steer-traffic/constants.ts';
 import { EMULATOR_START_TIMEOUT_MS } from '../../helpers/emulator.ts';
+import { enterFunction } from '../../helpers/function-environment.ts';
 import { NAMES, REGION, SteeringStage, TABLE, wanted, ZONE } from './stage.ts';
 
-const ENVIRONMENT = { ...process.env };
-
 let stage: SteeringStage;
+let leave: (() => void) | undefined;
 let handler: () => Promise<void>;
 let printed: Record<string, unknown>[];
 
 beforeAll(async () => {
   stage = await SteeringStage.open();
-  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: stage.proxy.endpoint,
-    AWS_ACCESS_KEY_ID: stage.emulator.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: stage.emulator.credentials.secretAccessKey,
-    AWS_REGION: REGION,
-    [FLEET_TABLE]: TABLE,
-    [ZONE_NAME]: ZONE,
-    [STEERED_NAMES]: JSON.stringify(NAMES),
-    POWERTOOLS_DEV: 'true', // logs and metrics go to the console of here,
-    POWERTOOLS_METRICS_DISABLED: 'false', // which alone would mean: no metrics
-  });
+  leave = enterFunction(
+    stage.emulator,
+    REGION,
+    {
+      [FLEET_TABLE]: TABLE,
+      [ZONE_NAME]: ZONE,
+      [STEERED_NAMES]: JSON.stringify(NAMES),
+    },
+    stage.proxy.endpoint,
+  );
   ({ handler } = await import('../../../functions/steer-traffic/handler.ts'));
 }, EMULATOR_START_TIMEOUT_MS);
 afterAll(async () => {
-  process.env = ENVIRONMENT;
+  leave?.();
   await stage?.close();
 });
 

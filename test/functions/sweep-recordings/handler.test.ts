@@ -19,15 +19,16 @@ import {
   startTestEmulator,
   type TestEmulator,
 } from '../../helpers/emulator.ts';
+import { enterFunction } from '../../helpers/function-environment.ts';
 import { recordingIdAt } from '../../helpers/manifest.ts';
 import { ruleTo } from '../../helpers/replication-rules.ts';
 import { storeRecording } from '../../helpers/stored-recording.ts';
 
 const HOME = 'us-east-1';
 const TARGET = 'us-west-2';
-const ENVIRONMENT = { ...process.env };
 
 let emulator: TestEmulator;
+let leave: (() => void) | undefined;
 let handler: (event: unknown, context: Context) => Promise<unknown>;
 const printed: Record<string, unknown>[] = [];
 
@@ -37,22 +38,15 @@ beforeAll(async () => {
     await emulator.s3(region).send(new CreateBucketCommand({ Bucket: `recordings-${region}` }));
   await createIndexTable(emulator.dynamo(HOME), 'index');
   const queue = async (QueueName: string) =>
-    (await emulator.sqs(HOME).send(new CreateQueueCommand({ QueueName }))).QueueUrl;
+    (await emulator.sqs(HOME).send(new CreateQueueCommand({ QueueName }))).QueueUrl as string;
   const place = (region: string) => ({ bucket: `recordings-${region}`, kmsKeyId: 'key' });
-  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: emulator.endpoint,
-    AWS_ACCESS_KEY_ID: emulator.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: emulator.credentials.secretAccessKey,
-    AWS_REGION: HOME,
+  leave = enterFunction(emulator, HOME, {
     [INDEX_TABLE]: 'index',
     [COPY_QUEUE]: await queue('copy-jobs'),
     [MANIFEST_EVENTS]: await queue('manifest-events'),
     [REPLICATION_RULES]: JSON.stringify([ruleTo(TARGET)]),
     [RECORDING_PLACES]: JSON.stringify({ [HOME]: place(HOME), [TARGET]: place(TARGET) }),
     POWERTOOLS_LOG_LEVEL: 'SILENT',
-    POWERTOOLS_DEV: 'true', // metrics go to the console of here,
-    POWERTOOLS_METRICS_DISABLED: 'false', // which alone would mean: no metrics
   });
   jest.spyOn(console, 'log').mockImplementation((line: string) => {
     printed.push(JSON.parse(line));
@@ -61,7 +55,7 @@ beforeAll(async () => {
 }, EMULATOR_START_TIMEOUT_MS);
 afterAll(async () => {
   jest.restoreAllMocks();
-  process.env = ENVIRONMENT;
+  leave?.();
   await emulator.stop();
 });
 
