@@ -88,6 +88,7 @@ export function estimate(deployment: Deployment, load: Load): Estimate {
   const minutes = recordings * load.minutes;
   const recordedGb = (minutes * (WAV_BYTES_PER_MINUTE + JOURNAL_BYTES_PER_MINUTE)) / GB;
   const monthsKept = load.retentionDays / DAYS;
+  const indexGb = (recordings * monthsKept * INDEX_BYTES) / GB;
   const copies = meanCopies(deployment);
   const sqsPolls = regions.length * 2 * ((HOURS * 3_600) / 20) * 5;
   const queries = load.queriesPerDay * DAYS;
@@ -131,13 +132,8 @@ export function estimate(deployment: Deployment, load: Load): Estimate {
     ),
     line('index writes', recordings * (INDEX_WRITES + 2 * copies) * regions.length, PRICES.dynamoWrite),
     line('index reads', queries * READ_UNITS_PER_QUERY + sweepRuns * 1_000, PRICES.dynamoRead),
-    ...[PRICES.dynamoStorage, PRICES.dynamoBackup].map((price, at) =>
-      line(
-        at === 0 ? 'index kept' : 'index backups',
-        (recordings * monthsKept * INDEX_BYTES * (at === 0 ? regions.length : 1)) / GB,
-        price,
-      ),
-    ),
+    line('index kept', indexGb * regions.length, PRICES.dynamoStorage),
+    line('index backups', indexGb, PRICES.dynamoBackup),
     line('load reports', slots.length * HOURS * 720, PRICES.dynamoWrite),
     line('DNS zone', deployment.dns.hostedZoneId ? 0 : 1, PRICES.hostedZone),
     line('health checks', slots.length, PRICES.healthCheck),
