@@ -4,7 +4,8 @@
  * An event for each packet costs four times as much as reading it from the file descriptor, which however tells no source
  * and makes an error of "there is none". So, where there are many sockets, those whose packets come steadily from one source
  * are read by turns, each when its next packet must have come; whatever is not of that source puts the socket back to
- * events, which tell who sends. A packet that is read by turns is said to have arrived up to 30 ms after it did, seldom more.
+ * events, which tell who sends. (Nobody else can send under its SSRC unless he sees it, and then he could forge the address too.)
+ * A packet that is read by turns is said to have arrived up to 30 ms after it did, seldom more.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
