@@ -128,6 +128,14 @@ const recorders = z.strictObject({
     .string()
     .regex(/^\/[\w./-]+$/, 'write the name of an SSM parameter, such as /aws/service/ecs/optimized-ami/...')
     .optional(),
+  /** Of drachtio-server, for the platform of the hosts: with its digest, so that the tag cannot come to mean another one. */
+  sipServerImage: z
+    .string()
+    .regex(
+      /^[a-z0-9][\w./-]*(:\d+\/[\w./-]+)?:[\w.-]+@sha256:[0-9a-f]{64}$/,
+      'write an image with its tag and digest, such as drachtio/drachtio-server:0.9.10@sha256:<64 hexadecimal digits>',
+    )
+    .optional(),
 });
 
 /** Who gets copies of what `from` records. */

@@ -92,6 +92,17 @@ const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<s
   ['recorders.instanceType', 'c7g.medium', /of 2 vCPUs or more/],
   ['recorders.spoolGiB', 5, /write a whole number of GiB from 10 to 16384/],
   ['recorders.imageParameter', 'ami-0123', /write the name of an SSM parameter/],
+  ...[
+    'drachtio/drachtio-server:0.9.10',
+    `sip@sha256:${'0'.repeat(64)}`,
+    `sip:9@sha256:${'0'.repeat(63)}`,
+    `sip:9@sha256:${'A'.repeat(64)}`,
+    `sip 9@sha256:${'0'.repeat(64)}`,
+  ].map((image): (typeof MISTAKES)[number] => [
+    'recorders.sipServerImage',
+    image,
+    /write an image with its tag and digest/,
+  ]),
   ['recorders.instances', 2, /no such key/],
   ['regions[0].vpcCidr', '10.60.0.0/25', /write an IPv4 range of \/16 to \/24/],
   ['regions[0].vpcCidr', '10.60.1.0/16', /write an IPv4 range/],
