@@ -109,7 +109,10 @@ export class RecordersStack extends Stack {
     };
   }
 
-  /** Seals keys of encrypted calls on spools: kept, for a spool may have to be read long after the stack is gone. */
+  /**
+   * Seals keys of encrypted calls on spools: kept, for a spool may have to be read long after the stack is gone, or after a deploy that
+   * has failed with calls on the first slots.
+   */
   private spoolKey(): Secret {
     const key = this.secret('spool-key');
     key.applyRemovalPolicy(RemovalPolicy.RETAIN);
