@@ -210,6 +210,37 @@ export class DeploymentFileError extends Error {
   }
 }
 
+/** What the operating system says of a file that cannot be read, and what to do about it. */
+const UNREADABLE: Record<string, string> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'is a directory',
+  EACCES: 'may not be read by this user',
+};
+
+/**
+ * Reads a deployment file.
+ * @param readText `readFileSync` of a program, for this folder does no I/O by itself
+ * @param how the program is told which file: `with -c deployment=<path>`
+ * @throws DeploymentFileError listing every problem; also when there is no such file
+ */
+export function readDeployment(
+  file: string,
+  readText: (file: string, encoding: 'utf8') => string,
+  how: string,
+): Deployment {
+  return parseDeployment(textOf(file, readText, how), file);
+}
+
+function textOf(file: string, readText: (file: string, encoding: 'utf8') => string, how: string): string {
+  try {
+    return readText(file, 'utf8');
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    const remedy = `${UNREADABLE[code] ?? message}: name another ${how}, such as deployments/example.yaml`;
+    throw new DeploymentFileError(file, [{ path: '(file)', value: undefined, remedy }]);
+  }
+}
+
 /**
  * Reads the text of a deployment file (YAML).
  * @param fileName only for messages
