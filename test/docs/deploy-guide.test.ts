@@ -48,6 +48,14 @@ it.each(sections().map(({ heading, text }) => [heading, text]))(
   },
 );
 
+it('leaves no row of a step without an answer', () => {
+  const steps = sections().flatMap(({ text }) => rows(text));
+  const isEmpty = ({ header, cells }: (typeof steps)[number]) =>
+    header.some((column, at) => /expect|if not/.test(column) && cells[at] === '');
+  expect(steps.length).toBeGreaterThan(80);
+  expect(steps.filter(isEmpty).map(({ cells }) => cells)).toEqual([]);
+});
+
 it('has tables whose rows have all columns', () => {
   for (const { text } of sections())
     for (const { header, cells } of rows(text))
