@@ -310,6 +310,17 @@ describe('parseDeployment', () => {
     );
   });
 
+  it.each([
+    'drachtio/drachtio-server:0.9.10',
+    'docker.io/drachtio/drachtio-server:0.9.10',
+    'registry.example.com:5000/sip/drachtio-server:v1_2',
+    '111122223333.dkr.ecr.us-east-1.amazonaws.com/drachtio-server:0.9.10',
+  ])('takes the image %s with its digest', (name) => {
+    const image = `${name}@sha256:${'0a'.repeat(32)}`;
+    const file = fileWith({ 'recorders.sipServerImage': image });
+    expect(parseDeployment(file, FILE).recorders.sipServerImage).toBe(image);
+  });
+
   it.each(MISTAKES)('refuses %s: %j', (path, value, remedy, others = {}) => {
     const error = refusal(fileWith({ ...others, [path]: value }));
     expect(error.problems).toEqual([{ path, value, remedy: expect.stringMatching(remedy) }]);
