@@ -128,6 +128,14 @@ const recorders = z.strictObject({
     .string()
     .regex(/^\/[\w./-]+$/, 'write the name of an SSM parameter, such as /aws/service/ecs/optimized-ami/...')
     .optional(),
+  /** Of drachtio-server, for the platform of the hosts: with its digest, so that the tag cannot come to mean another one. */
+  sipServerImage: z
+    .string()
+    .regex(
+      /^[a-z0-9][\w./-]*(:\d+\/[\w./-]+)?:[\w.-]+@sha256:[0-9a-f]{64}$/,
+      'write an image with its tag and digest, such as drachtio/drachtio-server:0.9.10@sha256:<64 hexadecimal digits>',
+    )
+    .optional(),
 });
 
 /** Who gets copies of what `from` records. */
@@ -199,6 +207,37 @@ export class DeploymentFileError extends Error {
     );
     this.name = 'DeploymentFileError';
     this.problems = problems;
+  }
+}
+
+/** What the operating system says of a file that cannot be read, and what to do about it. */
+const UNREADABLE: Record<string, string> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'is a directory',
+  EACCES: 'may not be read by this user',
+};
+
+/**
+ * Reads a deployment file.
+ * @param readText `readFileSync` of a program, for this folder does no I/O by itself
+ * @param how the program is told which file: `with -c deployment=<path>`
+ * @throws DeploymentFileError listing every problem; also when there is no such file
+ */
+export function readDeployment(
+  file: string,
+  readText: (file: string, encoding: 'utf8') => string,
+  how: string,
+): Deployment {
+  return parseDeployment(textOf(file, readText, how), file);
+}
+
+function textOf(file: string, readText: (file: string, encoding: 'utf8') => string, how: string): string {
+  try {
+    return readText(file, 'utf8');
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    const remedy = `${UNREADABLE[code] ?? message}: name another ${how}, such as deployments/example.yaml`;
+    throw new DeploymentFileError(file, [{ path: '(file)', value: undefined, remedy }]);
   }
 }
 

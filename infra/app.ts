@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { App } from 'aws-cdk-lib';
-import { DeploymentFileError, parseDeployment } from '../core/deployment.ts';
+import { DeploymentFileError, readDeployment } from '../core/deployment.ts';
 import { TooManyTenantsError } from './constructs/retention-environment.ts';
 import { TooManySlotsError } from './stacks/steering-stack.ts';
 import { RegionStage } from './stages/region-stage.ts';
@@ -14,17 +14,14 @@ import { RegionStage } from './stages/region-stage.ts';
 const app = new App();
 const file = String(app.node.tryGetContext('deployment') ?? 'deployments/example.yaml');
 try {
-  const deployment = parseDeployment(readFileSync(file, 'utf8'), file);
+  const deployment = readDeployment(file, readFileSync, 'with -c deployment=<path>');
   for (const region of deployment.regions) new RegionStage(app, region.name, { deployment, region });
 } catch (error) {
-  const code = (error as NodeJS.ErrnoException).code;
   const isOfTheFile =
     error instanceof DeploymentFileError ||
     error instanceof TooManySlotsError ||
     error instanceof TooManyTenantsError;
-  if (!isOfTheFile && code === undefined) throw error;
-  const message =
-    code === 'ENOENT' ? `there is no deployment file ${file}: name one with -c deployment=<path>` : error;
-  console.error(message instanceof Error ? message.message : message);
+  if (!isOfTheFile) throw error;
+  console.error(error.message);
   process.exit(1);
 }

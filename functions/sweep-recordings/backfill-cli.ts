@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { type Deployment, DeploymentFileError, parseDeployment } from '../../core/deployment.ts';
+import { type Deployment, DeploymentFileError, readDeployment } from '../../core/deployment.ts';
 import { indexTableName, recordingsBucketName } from '../../core/names.ts';
 import { type ReplicationRule, rulesOf } from '../../core/replication-rules.ts';
 import { documentClient, s3Client } from '../shared/aws-clients.ts';
@@ -53,7 +53,7 @@ function readOptions(args: string[]): Options | 'help' {
   if (!to) throw new UsageError('--to is missing');
   if (since !== undefined && !z.iso.date().safeParse(since).success)
     throw new UsageError(`--since ${since}: write a day, such as 2026-01-31`);
-  const deployment = readDeployment(file);
+  const deployment = deploymentIn(file);
   const rules = rulesOf(deployment, from);
   const rule = rules.find((candidate) => candidate.to === to);
   if (!rule) {
@@ -71,13 +71,11 @@ function parse(args: string[]) {
   }
 }
 
-function readDeployment(file: string): Deployment {
+function deploymentIn(file: string): Deployment {
   try {
-    return parseDeployment(readFileSync(file, 'utf8'), file);
+    return readDeployment(file, readFileSync, 'with --deployment');
   } catch (error) {
-    if (error instanceof DeploymentFileError || (error as NodeJS.ErrnoException).code === 'ENOENT')
-      throw new UsageError((error as Error).message);
-    throw error;
+    throw error instanceof DeploymentFileError ? new UsageError(error.message) : error;
   }
 }
 

@@ -109,7 +109,7 @@ export class Slot extends Construct {
       encrypted: true,
       tags: slotTags(deployment, slot.name),
     });
-    // What is on it may be in no other place yet.
+    // What is on it may be in no other place yet: even when the deploy that made it fails, for its slot may have taken calls by then.
     volume.cfnOptions.deletionPolicy = CfnDeletionPolicy.RETAIN;
     volume.cfnOptions.updateReplacePolicy = CfnDeletionPolicy.RETAIN;
     return volume;

@@ -3,10 +3,14 @@ import { Alarm, ComparisonOperator, type IMetric, TreatMissingData } from 'aws-c
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
+import type { Deployment } from '../../core/deployment.ts';
 
 /** `page`: wakes somebody, because calls or recordings are at risk now; `ticket`: can wait for the morning. */
 export const SEVERITIES = ['page', 'ticket'] as const;
 export type Severity = (typeof SEVERITIES)[number];
+
+/** Of the topic that an alarm of this severity tells, in the alarm's region. */
+export const alarmTopicName = ({ name }: Deployment, severity: Severity): string => `${name}-${severity}`;
 
 export interface AlarmDefinition {
   /** Section of `docs/runbook.md`, and the beginning of the alarm's name. */
@@ -33,7 +37,13 @@ const COMPARISONS = {
 
 export const RUNBOOK = 'docs/runbook.md';
 
-export const alarmId = ({ section, of }: AlarmDefinition): string => (of ? `${section}-${of}` : section);
+export const alarmId = ({ section, of }: Pick<AlarmDefinition, 'section' | 'of'>): string =>
+  of ? `${section}-${of}` : section;
+
+export const alarmName = (
+  deploymentName: string,
+  definition: Pick<AlarmDefinition, 'section' | 'of'>,
+): string => `${deploymentName}-${alarmId(definition)}`;
 
 /** Makes an alarm that tells the topic of its severity, also when it is over. */
 export function addAlarm(
@@ -45,7 +55,7 @@ export function addAlarm(
   const { section, severity, says, metric, when, missing = 'well' } = definition;
   const [datapointsToAlarm, evaluationPeriods] = definition.in;
   const alarm = new Alarm(scope, alarmId(definition), {
-    alarmName: `${deploymentName}-${alarmId(definition)}`,
+    alarmName: alarmName(deploymentName, definition),
     alarmDescription: `${severity}: ${says} What to do: ${RUNBOOK}#${section}`,
     metric,
     comparisonOperator: COMPARISONS[when[0]],

@@ -32,7 +32,7 @@ import {
   SERVICE_NAME as SWEEP,
   METRICS as SWEEP_METRICS,
 } from '../../functions/sweep-recordings/constants.ts';
-import type { AlarmDefinition } from './alarm.ts';
+import { SEVERITIES, type Severity } from './alarm.ts';
 import type { RegionMetrics, Statistic } from './metrics.ts';
 import { functionsOf } from './platform-alarms.ts';
 
@@ -106,14 +106,16 @@ const recordingGraphs = (metrics: RegionMetrics): IWidget[] => [
 /** All of one region. */
 export function regionWidgets(
   metrics: RegionMetrics,
-  alarms: readonly { definition: AlarmDefinition; alarm: IAlarm }[],
+  alarms: readonly { severity: Severity; alarm: IAlarm }[],
 ): IWidget[][] {
   const { targets } = metrics;
   const status = new AlarmStatusWidget({
     title: 'Alarms',
     width: 24,
     height: 5,
-    alarms: alarms.toSorted((a, b) => order(a.definition) - order(b.definition)).map(({ alarm }) => alarm),
+    alarms: SEVERITIES.flatMap((severity) =>
+      alarms.filter((one) => one.severity === severity).map(({ alarm }) => alarm),
+    ),
   });
   return [
     [status],
@@ -180,6 +182,7 @@ export function regionWidgets(
         metrics.api('Count', { statistic: 'Sum', label: 'requests' }),
         metrics.api('4XXError', { statistic: 'Sum', label: '4xx' }),
         metrics.api('5XXError', { statistic: 'Sum', label: '5xx' }),
+        metrics.firewall('BlockedRequests', { statistic: 'Sum', label: 'refused by the firewall' }),
       ]),
       graph('Query API: latency, ms', [
         metrics.api('Latency', { statistic: 'p99', label: '99th percentile' }),
@@ -189,8 +192,6 @@ export function regionWidgets(
     costGraphs(metrics),
   ];
 }
-
-const order = ({ severity }: AlarmDefinition): number => (severity === 'page' ? 0 : 1);
 
 const ofTargets = (metrics: RegionMetrics, service: string, name: string, statistic: Statistic): IMetric[] =>
   metrics.targets.map((target) =>

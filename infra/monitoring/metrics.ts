@@ -115,6 +115,17 @@ export class RegionMetrics {
     return this.#of('AWS/ApiGateway', name, dimensions, options);
   }
 
+  /** Of the firewall before the API: all its rules together. */
+  firewall(name: 'BlockedRequests', options: MetricOptions): Metric {
+    const dimensions = { WebACL: apiName(this.deployment), Region: this.region, Rule: 'ALL' };
+    return this.#of('AWS/WAFV2', name, dimensions, options);
+  }
+
+  /** Told every twelve hours. */
+  certificate(CertificateArn: string, name: 'DaysToExpiry', options: MetricOptions): Metric {
+    return this.#of('AWS/CertificateManager', name, { CertificateArn }, options);
+  }
+
   table(
     TableName: string,
     name:

@@ -95,7 +95,31 @@ export const platformAlarms = (metrics: RegionMetrics): AlarmDefinition[] => [
     when: ['>', 5_000],
     in: [3, 3],
   },
+  {
+    section: 'api-blocked',
+    severity: 'ticket',
+    says: 'The firewall before the query API refuses many requests: somebody attacks it, or a caller is taken for an attacker.',
+    metric: metrics.firewall('BlockedRequests', { statistic: 'Sum', seconds: FIVE_MINUTES }),
+    when: ['>=', 100],
+    in: [3, 3],
+  },
 ];
+
+export const CERTIFICATE_ALARM = 'certificate-expiring';
+const A_DAY = 86_400;
+
+/**
+ * Belongs to the stack that has the certificate, which is known by no name. ACM renews it 45 days or more before its end, and warns
+ * by itself when it has not been able to by 30.
+ */
+export const certificateAlarm = (metrics: RegionMetrics, certificateArn: string): AlarmDefinition => ({
+  section: CERTIFICATE_ALARM,
+  severity: 'ticket',
+  says: "The certificate of the query API's domain ends in less than 30 days, and has not been renewed.",
+  metric: metrics.certificate(certificateArn, 'DaysToExpiry', { statistic: 'Minimum', seconds: A_DAY }),
+  when: ['<', 30],
+  in: [1, 1],
+});
 
 const steeringAlarms = (metrics: RegionMetrics): AlarmDefinition[] => [
   {

@@ -123,7 +123,7 @@ export class ApiStack extends Stack {
         accessLogDestination: new LogGroupLogDestination(
           new LogGroup(this, 'access-log', {
             retention: RetentionDays.ONE_YEAR,
-            removalPolicy: RemovalPolicy.RETAIN,
+            removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
           }),
         ),
         accessLogFormat: AccessLogFormat.jsonWithStandardFields(),

@@ -17,6 +17,9 @@ export interface DnsStackProps extends StackProps {
 /** How a record says which zone it is in: CloudFormation takes either. */
 export type ZoneReference = Pick<CfnRecordSet, 'hostedZoneId'> | Pick<CfnRecordSet, 'hostedZoneName'>;
 
+/** When the stack or a slot goes; what a deploy that fails has just made is given back: an account has few addresses. */
+const KEPT = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE;
+
 export class DnsStack extends Stack {
   readonly zone: ZoneReference;
   readonly #addresses = new Map<string, CfnEIP>();
@@ -58,7 +61,7 @@ export class DnsStack extends Stack {
       // Route 53's API comes back in another region when us-east-1 is lost: weights then move again.
       acceleratedRecoveryEnabled: true,
     });
-    zone.applyRemovalPolicy(RemovalPolicy.RETAIN); // another zone of this name would have other name servers
+    zone.applyRemovalPolicy(KEPT); // another zone of this name would have other name servers
     new CfnOutput(this, 'NameServers', {
       description: `For the NS record of ${dns.zone} in its parent zone`,
       value: Fn.join(' ', zone.hostedZoneNameServers as string[]),
@@ -72,7 +75,7 @@ export class DnsStack extends Stack {
     const address = new CfnEIP(scope, 'address', { domain: 'vpc', tags });
     this.#addresses.set(slot.name, address);
     // SRCs' firewalls know it. The health check goes with the stack, so that nobody's checks follow an address given back.
-    address.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    address.applyRemovalPolicy(KEPT);
     new CfnRecordSet(scope, 'host', {
       ...zone,
       name: slot.host,

@@ -6,10 +6,14 @@ import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import { CfnBasePathMapping, CfnDomainName, type RestApi } from 'aws-cdk-lib/aws-apigateway';
 import { CfnCertificate } from 'aws-cdk-lib/aws-certificatemanager';
 import { CfnHealthCheck, CfnRecordSet } from 'aws-cdk-lib/aws-route53';
+import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import type { Deployment } from '../../core/deployment.ts';
 import { API_STAGE } from '../../core/names.ts';
 import { ApiFirewall } from '../constructs/api-firewall.ts';
+import { addAlarm, alarmTopicName } from '../monitoring/alarm.ts';
+import { RegionMetrics } from '../monitoring/metrics.ts';
+import { certificateAlarm } from '../monitoring/platform-alarms.ts';
 import type { ZoneReference } from './dns-stack.ts';
 
 export interface EdgeStackProps extends StackProps {
@@ -28,14 +32,21 @@ export class EdgeStack extends Stack {
     super(scope, id, props);
     const stageArn = `arn:${this.partition}:apigateway:${this.region}::/restapis/${api.restApiId}/stages/${API_STAGE}`;
     new ApiFirewall(this, 'firewall', { deployment, stageArn });
-    if (deployment.api.domain) this.addDomain(deployment.api.domain, api.restApiId, zone);
+    if (deployment.api.domain) this.addDomain(deployment, deployment.api.domain, api.restApiId, zone);
   }
 
-  private addDomain(domainName: string, restApiId: string, zone: ZoneReference): void {
+  private addDomain(
+    deployment: Deployment,
+    domainName: string,
+    restApiId: string,
+    zone: ZoneReference,
+  ): void {
+    const certificateArn = this.certificate(domainName, zone).ref;
+    this.alarmOf(deployment, certificateArn);
     const domain = new CfnDomainName(this, 'domain', {
       domainName,
       endpointConfiguration: { types: ['REGIONAL'] },
-      regionalCertificateArn: this.certificate(domainName, zone).ref,
+      regionalCertificateArn: certificateArn,
       securityPolicy: 'TLS_1_2',
     });
     new CfnBasePathMapping(this, 'mapping', { domainName: domain.ref, restApiId, stage: API_STAGE });
@@ -66,6 +77,14 @@ export class EdgeStack extends Stack {
       },
     });
     new CfnOutput(this, 'ApiDomain', { value: domainName });
+  }
+
+  /** The topic is that of the monitoring stack, by its name: neither of both waits for the other. */
+  private alarmOf(deployment: Deployment, certificateArn: string): void {
+    const definition = certificateAlarm(new RegionMetrics(deployment, this.region), certificateArn);
+    const resource = alarmTopicName(deployment, definition.severity);
+    const topic = Topic.fromTopicArn(this, 'topic', this.formatArn({ service: 'sns', resource }));
+    addAlarm(this, deployment.name, definition, topic);
   }
 
   /**

@@ -88,6 +88,7 @@ export class IndexStack extends Stack {
       encryption: TableEncryptionV2.awsManagedKey(),
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       deletionProtection: true,
+      // Even when its first creation fails: that would want to delete it, deletion protection would refuse, and the stack be stuck.
       removalPolicy: RemovalPolicy.RETAIN,
       replicas: deployment.regions.filter(({ name }) => name !== home).map(({ name }) => ({ region: name })),
     });

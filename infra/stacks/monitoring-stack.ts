@@ -3,7 +3,7 @@
  * its deploy nor theirs waits for the other.
  */
 import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
-import { Dashboard, type IAlarm } from 'aws-cdk-lib/aws-cloudwatch';
+import { Alarm, Dashboard, type IAlarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns';
@@ -11,10 +11,17 @@ import { EmailSubscription, UrlSubscription } from 'aws-cdk-lib/aws-sns-subscrip
 import type { Construct } from 'constructs';
 import type { Deployment } from '../../core/deployment.ts';
 import { indexHomeRegion } from '../../core/names.ts';
-import { type AlarmDefinition, addAlarm, SEVERITIES, type Severity } from '../monitoring/alarm.ts';
+import {
+  type AlarmDefinition,
+  addAlarm,
+  alarmName,
+  alarmTopicName,
+  SEVERITIES,
+  type Severity,
+} from '../monitoring/alarm.ts';
 import { overviewWidgets, regionWidgets } from '../monitoring/dashboards.ts';
 import { RegionMetrics } from '../monitoring/metrics.ts';
-import { platformAlarms } from '../monitoring/platform-alarms.ts';
+import { CERTIFICATE_ALARM, platformAlarms } from '../monitoring/platform-alarms.ts';
 import { recorderAlarms } from '../monitoring/recorder-alarms.ts';
 import { recordingAlarms } from '../monitoring/recording-alarms.ts';
 
@@ -34,10 +41,11 @@ export class MonitoringStack extends Stack {
     super(scope, id, props);
     const metrics = new RegionMetrics(deployment, this.region);
     const topics = this.topics(deployment);
-    const alarms = alarmsOf(metrics).map((definition): { definition: AlarmDefinition; alarm: IAlarm } => ({
-      definition,
+    const alarms = alarmsOf(metrics).map((definition): { severity: Severity; alarm: IAlarm } => ({
+      severity: definition.severity,
       alarm: addAlarm(this, deployment.name, definition, topics[definition.severity]),
     }));
+    if (deployment.api.domain) alarms.push({ severity: 'ticket', alarm: this.certificateAlarm(deployment) });
     new Dashboard(this, 'dashboard', {
       dashboardName: `${deployment.name}-${this.region}`,
       defaultInterval: Duration.hours(3),
@@ -50,6 +58,11 @@ export class MonitoringStack extends Stack {
         defaultInterval: Duration.hours(3),
         widgets: overviewWidgets(deployment.regions.map(({ name }) => new RegionMetrics(deployment, name))),
       });
+  }
+
+  /** The edge stack's, by its name. */
+  private certificateAlarm({ name }: Deployment): IAlarm {
+    return Alarm.fromAlarmName(this, CERTIFICATE_ALARM, alarmName(name, { section: CERTIFICATE_ALARM }));
   }
 
   /** One for each severity, so that a pager may have pages alone. */
@@ -72,7 +85,7 @@ export class MonitoringStack extends Stack {
     );
     const make = (severity: Severity): ITopic => {
       const topic = new Topic(this, severity, {
-        topicName: `${deployment.name}-${severity}`,
+        topicName: alarmTopicName(deployment, severity),
         masterKey: key,
         enforceSSL: true,
       });

@@ -1,6 +1,6 @@
 /** The recorders of a region: a cluster, and a host for each slot. */
 import { join } from 'node:path';
-import { RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import { Annotations, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import { InstanceArchitecture, InstanceType } from 'aws-cdk-lib/aws-ec2';
 import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { CfnCluster, ContainerImage } from 'aws-cdk-lib/aws-ecs';
@@ -40,7 +40,7 @@ export class RecordersStack extends Stack {
       securityGroupIds: new RecorderFirewall(this, 'firewall', { deployment, vpcId: network.vpc.ref })
         .groupIds,
       imageId: this.machineImage(deployment, isArm),
-      images: this.containerImages(isArm ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64),
+      images: this.containerImages(deployment, isArm ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64),
       executionRole: new Role(this, 'execution-role', {
         assumedBy: new ServicePrincipal('ecs-tasks.amazonaws.com'),
         description: `Starts the recorders of ${deployment.name}`,
@@ -77,8 +77,18 @@ export class RecordersStack extends Stack {
     );
   }
 
-  private containerImages(platform: Platform): { recorder: ContainerImage; sipServer: ContainerImage } {
+  private containerImages(
+    { recorders }: Deployment,
+    platform: Platform,
+  ): { recorder: ContainerImage; sipServer: ContainerImage } {
     const sipServerFile = 'sip-server.Dockerfile';
+    // No warning: `npm run synth` takes warnings for errors, and the example has no digest to show.
+    if (!recorders.sipServerImage)
+      Annotations.of(this).addInfoV2(
+        'siprec-ha:sip-server-tag',
+        'the SIP server is the image that its tag means on the day of the deploy: pin it by recorders.sipServerImage ' +
+          '(docs/security.md, "Images")',
+      );
     return {
       recorder: ContainerImage.fromDockerImageAsset(
         new DockerImageAsset(this, 'recorder-image', {
@@ -93,12 +103,16 @@ export class RecordersStack extends Stack {
           file: sipServerFile,
           exclude: ['*', `!${sipServerFile}`],
           platform,
+          ...(recorders.sipServerImage && { buildArgs: { SIP_SERVER_IMAGE: recorders.sipServerImage } }),
         }),
       ),
     };
   }
 
-  /** Seals keys of encrypted calls on spools: kept, for a spool may have to be read long after the stack is gone. */
+  /**
+   * Seals keys of encrypted calls on spools: kept, for a spool may have to be read long after the stack is gone, or after a deploy that
+   * has failed with calls on the first slots.
+   */
   private spoolKey(): Secret {
     const key = this.secret('spool-key');
     key.applyRemovalPolicy(RemovalPolicy.RETAIN);

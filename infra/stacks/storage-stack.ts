@@ -36,6 +36,9 @@ const ACCESS_LOGS_FOR = Duration.days(365);
 /** Lambda's longest: an object of many gigabytes is copied by parts, and read once. */
 export const COPY_TIMEOUT = Duration.minutes(15);
 
+/** Kept when the stack goes; but gone with a first creation that fails, so that their names are free for the next try. */
+const KEPT = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE;
+
 export class StorageStack extends Stack {
   readonly bucket: Bucket;
   /** One message per manifest that a recorder of this region wrote. */
@@ -51,7 +54,7 @@ export class StorageStack extends Stack {
       alias: recordingsKeyAlias(deployment),
       description: `Recordings of ${deployment.name} in ${this.region}`,
       enableKeyRotation: true,
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: KEPT,
     });
     this.bucket = new Bucket(this, 'recordings', {
       bucketName,
@@ -75,7 +78,7 @@ export class StorageStack extends Stack {
         },
         { id: 'abandoned-uploads', abortIncompleteMultipartUploadAfter: Duration.days(7) },
       ],
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: KEPT,
     });
 
     this.letDelete(deployment);
@@ -100,7 +103,7 @@ export class StorageStack extends Stack {
       objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
       enforceSSL: true,
       lifecycleRules: [{ id: 'old-logs', expiration: ACCESS_LOGS_FOR }],
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: KEPT,
     });
   }
 

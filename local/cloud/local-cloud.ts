@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Route53Client } from '@aws-sdk/client-route-53';
-import { type Deployment, parseDeployment } from '../../core/deployment.ts';
+import { type Deployment, readDeployment } from '../../core/deployment.ts';
 import { indexHomeRegion, indexTableName } from '../../core/names.ts';
 import type { RecorderVariables } from '../../core/recorder-environment.ts';
 import { planNaptr, planSlots } from '../../core/slot-plan.ts';
@@ -117,7 +117,7 @@ export class LocalCloudRun {
     const options = this.#options;
     const directory = resolve(options.stateDirectory);
     const deploymentFile = resolve(options.deploymentFile);
-    const deployment = readDeployment(deploymentFile);
+    const deployment = localDeployment(deploymentFile);
     const drachtio = findDrachtio(process.env);
     const emulatorHome = join(directory, 'emulator');
     const ports = await this.#choosePorts(deployment, emulatorHome);
@@ -299,16 +299,8 @@ const portsOf = (ports: PortPlan, slotName: string) => {
   return slot;
 };
 
-function readDeployment(file: string): Deployment {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new LocalCloudError(`the deployment file ${file} cannot be read: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
-  const deployment = parseDeployment(text, file);
+function localDeployment(file: string): Deployment {
+  const deployment = readDeployment(file, readFileSync, 'with --deployment');
   if (deployment.dns.services.some(({ transports }) => transports.includes('tls')))
     throw new LocalCloudError(
       `${file} asks for SIP over TLS, for which the local cloud has no certificates: leave tls out of its transports.`,

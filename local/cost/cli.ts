@@ -1,7 +1,7 @@
 /** What a deployment costs in a month, from the command line. */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { parseDeployment } from '../../core/deployment.ts';
+import { readDeployment } from '../../core/deployment.ts';
 import { parseCommandLine, runCommand, UsageError, wholeNumber } from '../command-line.ts';
 import { estimate, type Load } from './model.ts';
 import { formatEstimate } from './report.ts';
@@ -39,7 +39,7 @@ runCommand(USAGE, async () => {
   const [file, ...more] = positionals;
   if (!file || more.length > 0) throw new UsageError('name one deployment file');
   if (values.calls === undefined) throw new UsageError('--calls is missing: say how many recordings a day');
-  const deployment = parseDeployment(readFileSync(file, 'utf8'), file);
+  const deployment = readDeployment(file, readFileSync, 'as the first argument');
   const load: Load = {
     recordingsPerDay: wholeNumber('--calls', values.calls, 100_000_000),
     minutes: wholeNumber('--minutes', values.minutes, 1_440),

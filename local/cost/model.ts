@@ -144,7 +144,7 @@ export function estimate(deployment: Deployment, load: Load): Estimate {
     line('firewall rules', 3 * regions.length, PRICES.webAclRule),
     line('secrets', regions.length, PRICES.secret),
     line('metrics', 40 * regions.length + 12 * slots.length, PRICES.metric),
-    line('alarms', 25 * regions.length + 3 * slots.length, PRICES.alarm),
+    line('alarms', (deployment.api.domain ? 58 : 57) * regions.length + 3 * slots.length, PRICES.alarm),
     line('dashboards', regions.length + 1, PRICES.dashboard),
     line('logs', (recordings * 8_000 + slots.length * GB) / GB, PRICES.logIngestion),
   ];

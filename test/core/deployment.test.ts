@@ -92,6 +92,17 @@ const MISTAKES: [path: string, value: unknown, remedy: RegExp, others?: Record<s
   ['recorders.instanceType', 'c7g.medium', /of 2 vCPUs or more/],
   ['recorders.spoolGiB', 5, /write a whole number of GiB from 10 to 16384/],
   ['recorders.imageParameter', 'ami-0123', /write the name of an SSM parameter/],
+  ...[
+    'drachtio/drachtio-server:0.9.10',
+    `sip@sha256:${'0'.repeat(64)}`,
+    `sip:9@sha256:${'0'.repeat(63)}`,
+    `sip:9@sha256:${'A'.repeat(64)}`,
+    `sip 9@sha256:${'0'.repeat(64)}`,
+  ].map((image): (typeof MISTAKES)[number] => [
+    'recorders.sipServerImage',
+    image,
+    /write an image with its tag and digest/,
+  ]),
   ['recorders.instances', 2, /no such key/],
   ['regions[0].vpcCidr', '10.60.0.0/25', /write an IPv4 range of \/16 to \/24/],
   ['regions[0].vpcCidr', '10.60.1.0/16', /write an IPv4 range/],
@@ -297,6 +308,17 @@ describe('parseDeployment', () => {
     expect(problem?.remedy).toMatch(
       /^all targets of us-east-1 have 27\d\d bytes as JSON, and 2585 fit into the 4096 .*: name fewer tenants/,
     );
+  });
+
+  it.each([
+    'drachtio/drachtio-server:0.9.10',
+    'docker.io/drachtio/drachtio-server:0.9.10',
+    'registry.example.com:5000/sip/drachtio-server:v1_2',
+    '111122223333.dkr.ecr.us-east-1.amazonaws.com/drachtio-server:0.9.10',
+  ])('takes the image %s with its digest', (name) => {
+    const image = `${name}@sha256:${'0a'.repeat(32)}`;
+    const file = fileWith({ 'recorders.sipServerImage': image });
+    expect(parseDeployment(file, FILE).recorders.sipServerImage).toBe(image);
   });
 
   it.each(MISTAKES)('refuses %s: %j', (path, value, remedy, others = {}) => {

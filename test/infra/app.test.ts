@@ -119,7 +119,7 @@ describe('cdk synth', () => {
       const { code, output } = await synth('-c', 'deployment=deployments/nowhere.yaml');
       expect(code).not.toBe(0);
       expect(output).toContain(
-        'there is no deployment file deployments/nowhere.yaml: name one with -c deployment=<path>',
+        'deployments/nowhere.yaml has 1 problem:\n  (file): nothing: there is no such file: name another with -c deployment=<path>',
       );
       expect(output).not.toMatch(STACK_TRACE);
     },

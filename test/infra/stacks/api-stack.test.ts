@@ -27,7 +27,10 @@ describe.each(['us-east-1', 'us-west-2'])('the query API of %s', (region) => {
     const [, stage] = theResource(api(region), 'AWS::ApiGateway::Stage');
     expect(stage.Properties).toMatchObject({ StageName: 'v1', TracingEnabled: true });
     expect(JSON.stringify(stage.Properties.AccessLogSetting.DestinationArn)).toContain(`"Ref":"${logId}"`);
-    expect(log).toMatchObject({ DeletionPolicy: 'Retain', Properties: { RetentionInDays: 365 } });
+    expect(log).toMatchObject({
+      DeletionPolicy: 'RetainExceptOnCreate',
+      Properties: { RetentionInDays: 365 },
+    });
     // Without this role in the account, API Gateway writes no log at all, and the stage cannot be made.
     expect(stage.DependsOn).toContain(theResource(api(region), 'AWS::ApiGateway::Account')[0]);
   });

@@ -34,7 +34,7 @@ describe.each(REGIONS)('the slots of %s', (region) => {
       ),
     ).toEqual(slotsOf(region).map(({ name }) => ({ Key: 'siprec-ha:slot', Value: name })));
     for (const { DeletionPolicy, Properties } of addresses)
-      expect([DeletionPolicy, Properties.Domain]).toEqual(['Retain', 'vpc']);
+      expect([DeletionPolicy, Properties.Domain]).toEqual(['RetainExceptOnCreate', 'vpc']);
   });
 
   it('have their records as planned: one value each, and multivalue answer', () => {
@@ -124,7 +124,7 @@ describe('the zone', () => {
       Name: 'rec.example.com.',
       HostedZoneFeatures: { EnableAcceleratedRecovery: true },
     });
-    expect(zone.DeletionPolicy).toBe('Retain');
+    expect(zone.DeletionPolicy).toBe('RetainExceptOnCreate');
     for (const [, { Properties }] of [...records('us-east-1', 'A'), ...records('us-east-1', 'SRV')]) {
       expect(Properties.HostedZoneId).toEqual({ Ref: id });
       expect(Properties.HostedZoneName).toBeUndefined();

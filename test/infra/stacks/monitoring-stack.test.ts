@@ -14,6 +14,7 @@ beforeAll(() => {
   synthesized = synthesizeExample((example) => ({
     ...example,
     alarms: { email: ['ops@example.com'], https: ['https://events.example.com/aws'] },
+    api: { ...example.api, domain: 'api.rec.example.com' },
   }));
 });
 afterAll(() => synthesized.remove());
@@ -38,8 +39,11 @@ interface MetricStat {
   Dimensions?: { Name: string; Value: string }[];
 }
 
+/** Of all stacks: that of the certificate is where the certificate is. */
 const alarms = (region: string) =>
-  Object.values(resourcesOf(template(region), 'AWS::CloudWatch::Alarm')).map(({ Properties }) => Properties);
+  STACKS.flatMap((stack) =>
+    Object.values(resourcesOf(regionOf(region).template(stack), 'AWS::CloudWatch::Alarm')),
+  ).map(({ Properties }) => Properties);
 
 /** What the alarms of a region watch. */
 const alarmed = (region: string): WatchedMetric[] =>
@@ -131,12 +135,23 @@ describe.each(REGIONS)('what is watched in %s', (region) => {
         );
       }),
     );
-    const names: Record<string, string> = { ApiName: 'Name', Stage: 'StageName' };
+    const names: Record<string, string> = { ApiName: 'Name', Stage: 'StageName', WebACL: 'Name' };
+    const [certificate] = theResource(
+      regionOf(region).template('edge'),
+      'AWS::CertificateManager::Certificate',
+    );
     const watched = [...alarmed(region), ...shown(region)].filter((metric) => !isOurs(metric));
     expect(watched.length).toBeGreaterThan(20);
-    for (const { dimensions } of watched)
-      for (const [name, value] of Object.entries(dimensions))
+    for (const { dimensions } of watched) {
+      const { CertificateArn, Region = region, Rule = 'ALL', ...named } = dimensions;
+      expect({ CertificateArn, Region, Rule }).toEqual({
+        CertificateArn: CertificateArn && { Ref: certificate },
+        Region: region,
+        Rule: 'ALL',
+      });
+      for (const [name, value] of Object.entries(named))
         expect(made).toContain(`${names[name] ?? name}=${value}`);
+    }
   });
 
   it('leaves out no function', () => {
@@ -191,8 +206,10 @@ describe.each(REGIONS)('alarms in %s', (region) => {
       expect(AlarmName).toMatch(/^siprec-[A-Za-z0-9-]+$/);
       names.add(AlarmName);
       const severity = /^(page|ticket): /.exec(AlarmDescription)?.[1];
-      const topic = topics[AlarmActions[0].Ref];
-      expect(topic?.Properties.TopicName).toBe(`siprec-${severity}`);
+      const [action] = AlarmActions;
+      // By its resource, or by its name from another stack.
+      const topic = topics[action.Ref]?.Properties.TopicName ?? /:([\w-]+)$/.exec(action)?.[1];
+      expect(topic).toBe(`siprec-${severity}`);
       expect(OKActions).toEqual(AlarmActions);
     }
     expect(names.size).toBe(alarms(region).length);

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { readRecorderEnvironment } from '../../../core/recorder-environment.ts';
 import { planSlots } from '../../../core/slot-plan.ts';
 import { MAX_USER_DATA_BYTES } from '../../../infra/constructs/host-user-data.ts';
@@ -291,5 +293,43 @@ describe('the rights of recorders', () => {
       PasswordLength: 43,
       ExcludePunctuation: true,
     });
+  });
+});
+
+describe('the image of the SIP server', () => {
+  const PINNED = `registry.example.com:5000/drachtio/drachtio-server:0.9.10@sha256:${'0'.repeat(64)}`;
+  const tellingOf = ({ regions }: Synthesized) =>
+    regions[REGION]?.assembly.stacks
+      .flatMap(({ messages }) => messages)
+      .map(({ level, entry }) => `${level}: ${entry.data}`);
+  const buildArgumentsOf = ({ regions }: Synthesized) => {
+    const { assembly } = regions[REGION] as Synthesized['regions'][string];
+    const [manifest] = assembly.artifacts
+      .map(({ id }) => id)
+      .filter((id) => /recorders.*\.assets$/.test(id))
+      .map((id) => JSON.parse(readFileSync(join(assembly.directory, `${id}.json`), 'utf8')));
+    const images = Object.values(manifest.dockerImages) as { source: Record<string, unknown> }[];
+    return Object.fromEntries(images.map(({ source }) => [source.dockerFile, source.dockerBuildArgs]));
+  };
+
+  it('is the one of the deployment file', () => {
+    const pinned = synthesizeExample((example) => ({
+      ...example,
+      recorders: { ...example.recorders, sipServerImage: PINNED },
+    }));
+    try {
+      expect(buildArgumentsOf(pinned)).toEqual({
+        'recorder-image/Dockerfile': undefined,
+        'sip-server.Dockerfile': { SIP_SERVER_IMAGE: PINNED },
+      });
+      expect(tellingOf(pinned)).toEqual([]);
+    } finally {
+      pinned.remove();
+    }
+  });
+
+  it('may be that of the Dockerfile, and then the synth says that a tag can move', () => {
+    expect(buildArgumentsOf(synthesized)['sip-server.Dockerfile']).toBeUndefined();
+    expect(tellingOf(synthesized)).toEqual([expect.stringMatching(/^info: .*recorders\.sipServerImage/)]);
   });
 });

@@ -40,7 +40,7 @@ describe.each(['us-east-1', 'us-west-2'])('the storage stack of %s', (region) =>
       },
     });
     expect(key.Properties.EnableKeyRotation).toBe(true);
-    expect([key.DeletionPolicy, bucket.DeletionPolicy]).toEqual(['Retain', 'Retain']);
+    expect([key.DeletionPolicy, bucket.DeletionPolicy]).toEqual(Array(2).fill('RetainExceptOnCreate'));
     expect(theResource(storage(region), 'AWS::KMS::Alias')[1].Properties.AliasName).toBe(
       'alias/siprec-recordings',
     );

@@ -3,6 +3,7 @@ import { expect, it } from '@jest/globals';
 import { type Deployment, parseDeployment } from '../../../core/deployment.ts';
 import { type Estimate, estimate, type Load, UnknownInstancePriceError } from '../../../local/cost/model.ts';
 import { formatEstimate } from '../../../local/cost/report.ts';
+import { resourcesOf, STACKS, synthesizeExample } from '../../infra/synth.ts';
 
 const FILE = 'deployments/example.yaml';
 const example = (): Deployment => parseDeployment(readFileSync(FILE, 'utf8'), FILE);
@@ -52,6 +53,27 @@ it('knows what grows with the calls, with the time that they are kept, and with 
   for (const what of ['instances c7g.xlarge', 'public addresses', 'health checks'])
     expect(usdOf(more, what)).toBeCloseTo((7 / 6) * usdOf(one, what), 6);
   expect(usdOf(more, 'recordings kept, home')).toBe(usdOf(one, 'recordings kept, home'));
+});
+
+it.each([
+  ['without a domain', undefined],
+  ['with a domain', 'api.rec.example.com'],
+])('counts what alarms watch, as AWS does, %s', (_, domain) => {
+  const synthesized = synthesizeExample((deployment) => ({
+    ...deployment,
+    api: { ...deployment.api, domain },
+  }));
+  const watched = Object.values(synthesized.regions)
+    .flatMap(({ template }) => STACKS.map(template))
+    .flatMap((template) => Object.values(resourcesOf(template, 'AWS::CloudWatch::Alarm')))
+    .flatMap(({ Properties }) =>
+      Properties.Metrics
+        ? Properties.Metrics.filter(({ MetricStat }: { MetricStat?: unknown }) => MetricStat)
+        : [1],
+    );
+  synthesized.remove();
+  const [alarms] = estimate(synthesized.deployment, LOAD).lines.filter(({ what }) => what === 'alarms');
+  expect(alarms?.quantity).toBe(watched.length);
 });
 
 it('counts copies as the deployment makes them', () => {
