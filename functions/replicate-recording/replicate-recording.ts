@@ -23,6 +23,7 @@ import type { IndexTable } from '../shared/aws-clients.ts';
 import { unlessRefused } from '../shared/conditional-write.ts';
 import type { RecordingPlace, RecordingPlaces } from '../shared/environment.ts';
 import { isFinal } from '../shared/fates.ts';
+import type { ReadItems } from '../shared/gather-reads.ts';
 import { readItems } from '../shared/read-items.ts';
 import { objectsOf, readManifest, type SourceManifest } from '../shared/source-manifest.ts';
 import {
@@ -34,6 +35,8 @@ import {
 import { COPY_SIZES, type CopySizes, copyObject, type ObjectProtection } from './copy-object.ts';
 
 export interface ReplicateDependencies extends IndexTable {
+  /** Reads items of the index, strongly consistent; by a request of its own for each job when absent. */
+  readNow?: ReadItems;
   /** S3 client for the buckets of a region. */
   s3For: (region: string) => S3Client;
   /** This function's region: only its own recordings are copied by it. */
@@ -163,12 +166,11 @@ interface Round extends ReplicateDependencies {
 
 /** In the index of this region, as of now: the recording's deletion, and whether the target has a copy, good or damaged. */
 async function readKnown(
-  index: IndexTable,
+  { readNow = (keys) => readItems(index, keys, { consistent: true }), ...index }: ReplicateDependencies,
   recordingId: string,
   region: string,
 ): Promise<{ deletion: Deletion | undefined; hasCopy: boolean }> {
-  const keys = [deletionKey(recordingId), copyKey(recordingId, region)];
-  const items = await readItems(index, keys, { consistent: true });
+  const items = await readNow([deletionKey(recordingId), copyKey(recordingId, region)]);
   return {
     deletion: deletionSchema.optional().parse(items.find(isFateKey)),
     hasCopy: items.some(isCopyKey),
