@@ -17,6 +17,7 @@ import {
   requireEnvironment,
   requireJson,
 } from '../shared/environment.ts';
+import { gatherReads } from '../shared/gather-reads.ts';
 import { createLogger } from '../shared/observability.ts';
 import { SERVICE_NAME } from './constants.ts';
 import { publishFailure, publishResult } from './copy-metrics.ts';
@@ -32,6 +33,7 @@ const index = { table: documentClient(), tableName: requireEnvironment(INDEX_TAB
 const retention = process.env[RETENTION] ? requireJson(RETENTION, retentionSchema) : undefined;
 const dependencies = {
   ...index,
+  readNow: gatherReads(index, { consistent: true }),
   s3For: s3Client,
   homeRegion: requireEnvironment('AWS_REGION'),
   places: requireJson(RECORDING_PLACES, recordingPlacesSchema),

@@ -8,7 +8,8 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { CopyJob } from '../../core/copy-jobs.ts';
-import { replicaCopyItem } from '../../core/index-items.ts';
+import { type Deletion, deletionKey, deletionSchema, isFateKey } from '../../core/fate-items.ts';
+import { copyKey, isCopyKey, replicaCopyItem } from '../../core/index-items.ts';
 import { parseManifestKey } from '../../core/keys.ts';
 import type { Manifest } from '../../core/manifest.ts';
 import {
@@ -21,7 +22,9 @@ import {
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { unlessRefused } from '../shared/conditional-write.ts';
 import type { RecordingPlace, RecordingPlaces } from '../shared/environment.ts';
-import { isFinal, readDeletion } from '../shared/fates.ts';
+import { isFinal } from '../shared/fates.ts';
+import type { ReadItems } from '../shared/gather-reads.ts';
+import { readItems } from '../shared/read-items.ts';
 import { objectsOf, readManifest, type SourceManifest } from '../shared/source-manifest.ts';
 import {
   compareObject,
@@ -32,6 +35,8 @@ import {
 import { COPY_SIZES, type CopySizes, copyObject, type ObjectProtection } from './copy-object.ts';
 
 export interface ReplicateDependencies extends IndexTable {
+  /** Reads items of the index, strongly consistent; by a request of its own for each job when absent. */
+  readNow?: ReadItems;
   /** S3 client for the buckets of a region. */
   s3For: (region: string) => S3Client;
   /** This function's region: only its own recordings are copied by it. */
@@ -118,7 +123,8 @@ export async function replicateRecording(
     throw new ForeignCopyJobError(job, homeRegion);
   const { recordingId } = parseManifestKey(job.key) as { recordingId: string };
   // A manifest of it may still be there, or have come late: expire-recordings deletes that, too.
-  if (isFinal(await readDeletion(dependencies, recordingId))) return { outcome: 'gone', copiedBytes: 0 };
+  const { deletion, hasCopy } = await readKnown(dependencies, recordingId, job.target);
+  if (isFinal(deletion)) return { outcome: 'gone', copiedBytes: 0 };
   const target: StoragePlace = { s3: s3For(job.target), place };
   const round: Round = { ...dependencies, home, target, region: job.target };
 
@@ -129,7 +135,8 @@ export async function replicateRecording(
     const source = await readManifest(s3For(homeRegion), home.bucket, job.key);
     if (!source) return { outcome: 'gone', copiedBytes };
     if (!isWanted(rule, filteredManifest(source.manifest))) return { outcome: 'unwanted', copiedBytes };
-    const copied = await copyFiles(round, source);
+    const isNew = rounds === 1 && !hasCopy && isFresh(source, now());
+    const copied = await copyFiles(round, source, isNew);
     if (copied instanceof Error) {
       // Either the recording was rewritten meanwhile, or the trouble stays.
       const again = await readManifest(s3For(homeRegion), home.bucket, job.key);
@@ -157,13 +164,39 @@ interface Round extends ReplicateDependencies {
   region: string;
 }
 
+/** In the index of this region, as of now: the recording's deletion, and whether the target has a copy, good or damaged. */
+async function readKnown(
+  { readNow = (keys) => readItems(index, keys, { consistent: true }), ...index }: ReplicateDependencies,
+  recordingId: string,
+  region: string,
+): Promise<{ deletion: Deletion | undefined; hasCopy: boolean }> {
+  const items = await readNow([deletionKey(recordingId), copyKey(recordingId, region)]);
+  return {
+    deletion: deletionSchema.optional().parse(items.find(isFateKey)),
+    hasCopy: items.some(isCopyKey),
+  };
+}
+
+/**
+ * So new a recording that the index knows no copy of has none, but for one whose job ended before its item was written. Of an
+ * older one, the index may have been lost; the sweep, which then asks for it, leaves alone what is not ten minutes old.
+ */
+const FRESH_MS = 5 * 60_000;
+const isFresh = ({ writtenAt }: SourceManifest, now: Date): boolean =>
+  writtenAt !== undefined && now.getTime() - writtenAt.getTime() < FRESH_MS;
+
 /**
  * Where the target has no manifest, it has never had the whole recording: all is copied without looking, but for what is
  * large. Otherwise what is there and is right is left alone.
+ * @param isNew whether the target need not be asked for its manifest: at worst, what is there is copied once more
  * @returns the bytes copied, or what a change of the source may have caused
  */
-async function copyFiles(round: Round, source: SourceManifest): Promise<{ bytes: number } | Error> {
-  const manifestState = await compareObject(round.target, source);
+async function copyFiles(
+  round: Round,
+  source: SourceManifest,
+  isNew: boolean,
+): Promise<{ bytes: number } | Error> {
+  const manifestState = isNew ? 'missing' : await compareObject(round.target, source);
   const protection = await round.protectionOf?.(source.manifest);
   const files = objectsOf(source).slice(0, -1);
   const results = await Promise.allSettled(

@@ -1,6 +1,5 @@
 /** What the index says of recordings and their copies, many at once. */
-import { setTimeout as pause } from 'node:timers/promises';
-import { BatchGetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { z } from 'zod';
 import {
   copyKey,
@@ -12,6 +11,7 @@ import {
 import type { ReplicationRule } from '../../core/replication-rules.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { unlessRefused } from '../shared/conditional-write.ts';
+import { readItems } from '../shared/read-items.ts';
 import type { SweptRecording } from './home-recordings.ts';
 
 const recordingStateSchema = indexedRecordingSchema.pick({
@@ -35,24 +35,9 @@ export interface IndexState {
   copy: (region: string) => CopyState | undefined;
 }
 
-/** By other names in requests: DynamoDB keeps hundreds of words for itself. */
 const ATTRIBUTES = [
   ...new Set(['pk', 'sk', ...Object.keys(recordingStateSchema.shape), ...Object.keys(copyStateSchema.shape)]),
 ];
-
-/** DynamoDB gives no more items at once. */
-const BATCH = 100;
-const MAX_TRIES = 8;
-
-/** DynamoDB left keys of a batch unanswered too often. */
-export class IndexTooSlowError extends Error {
-  constructor(tableName: string, keys: number) {
-    super(
-      `${tableName} left ${keys} items unanswered ${MAX_TRIES} times: it is throttled, the next sweep goes on`,
-    );
-    this.name = 'IndexTooSlowError';
-  }
-}
 
 /** @throws IndexTooSlowError, or the SDK's errors */
 export async function readIndexStates(
@@ -66,37 +51,11 @@ export async function readIndexStates(
   ]);
   const items = new Map<string, unknown>();
   const name = ({ pk, sk }: TableKey) => `${pk} ${sk}`;
-  for (let at = 0; at < keys.length; at += BATCH)
-    for (const item of await readBatch(index, keys.slice(at, at + BATCH))) items.set(name(item), item);
+  for (const item of await readItems(index, keys, { attributes: ATTRIBUTES })) items.set(name(item), item);
   return ({ recordingId }) => ({
     recording: recordingStateSchema.optional().parse(items.get(name(recordingKey(recordingId)))),
     copy: (region) => copyStateSchema.optional().parse(items.get(name(copyKey(recordingId, region)))),
   });
-}
-
-async function readBatch({ table, tableName }: IndexTable, keys: TableKey[]): Promise<TableKey[]> {
-  const found: TableKey[] = [];
-  let open = keys;
-  for (let tries = 0; tries < MAX_TRIES; tries++) {
-    if (tries > 0) await pause(50 * 2 ** tries);
-    const { Responses, UnprocessedKeys } = await table.send(
-      new BatchGetCommand({
-        RequestItems: {
-          [tableName]: {
-            Keys: open,
-            ProjectionExpression: ATTRIBUTES.map((_, index) => `#${index}`).join(),
-            ExpressionAttributeNames: Object.fromEntries(
-              ATTRIBUTES.map((name, index) => [`#${index}`, name]),
-            ),
-          },
-        },
-      }),
-    );
-    found.push(...((Responses?.[tableName] ?? []) as TableKey[]));
-    open = (UnprocessedKeys?.[tableName]?.Keys ?? []) as TableKey[];
-    if (open.length === 0) return found;
-  }
-  throw new IndexTooSlowError(tableName, open.length);
 }
 
 /** The copy is of what the index says now, and good. */

@@ -93,7 +93,7 @@ export class ReplicationStack extends Stack {
       );
     replicate.addToRolePolicy(
       new PolicyStatement({
-        actions: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Query'],
+        actions: ['dynamodb:BatchGetItem', 'dynamodb:PutItem', 'dynamodb:Query'],
         resources: [table.tableArn],
         // A recording's copies, and its deletion and holds; the holds of its call.
         conditions: leadingKeys(recordingPartition('*'), `${CALL_PREFIX}*`),

@@ -15,4 +15,7 @@ threading.Thread(target=end_with_parent, daemon=True).start()
 
 from ministack.app import main  # noqa: E402  (it reads the environment on import, which takes a while)
 
+from copy_checksums import answer_copies_with_checksums  # noqa: E402
+
+answer_copies_with_checksums()
 main()

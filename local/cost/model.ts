@@ -77,6 +77,8 @@ const INDEX_WRITES = 32;
 const INDEX_BYTES = 45_000;
 /** Of the index read for a page of an answer: 50 summaries of 1.5 KB, eventually consistent. */
 const READ_UNITS_PER_QUERY = 12;
+/** Its deletion and its item, strongly consistent. */
+const READ_UNITS_PER_COPY = 2;
 
 /** @throws UnknownInstancePriceError */
 export function estimate(deployment: Deployment, load: Load): Estimate {
@@ -96,7 +98,8 @@ export function estimate(deployment: Deployment, load: Load): Estimate {
   const sweepRuns = regions.length * HOURS * 12;
 
   const s3Writes = recordings * FILES * (1 + copies);
-  const s3Reads = recordings * (3 + 2 * FILES * copies + load.playedShare);
+  const s3Reads = recordings * (3 + copies + load.playedShare); // for a copy, the manifest; copying is a write
+  const copiedFiles = recordings * FILES * copies;
   const lines: CostLine[] = [
     ...instanceLines(hosts),
     line('disks: root and spool', sum(spools.map(({ gib }) => gib + ROOT_GIB)), PRICES.gp3),
@@ -115,7 +118,7 @@ export function estimate(deployment: Deployment, load: Load): Estimate {
     line('audio to listeners', (minutes * load.playedShare * WAV_BYTES_PER_MINUTE) / GB, PRICES.internetOut),
     line(
       'access logs of S3, a year',
-      (12 * (s3Writes + s3Reads) * ACCESS_LOG_LINE_BYTES) / GB,
+      (12 * (s3Writes + s3Reads + copiedFiles) * ACCESS_LOG_LINE_BYTES) / GB, // a copy is logged at its source, too
       PRICES.s3Standard,
     ),
     line('encryption keys', 2 * regions.length, PRICES.kmsKey), // recordings, alarms
@@ -131,7 +134,11 @@ export function estimate(deployment: Deployment, load: Load): Estimate {
       PRICES.lambdaTime,
     ),
     line('index writes', recordings * (INDEX_WRITES + 2 * copies) * regions.length, PRICES.dynamoWrite),
-    line('index reads', queries * READ_UNITS_PER_QUERY + sweepRuns * 1_000, PRICES.dynamoRead),
+    line(
+      'index reads',
+      queries * READ_UNITS_PER_QUERY + sweepRuns * 1_000 + recordings * READ_UNITS_PER_COPY * copies,
+      PRICES.dynamoRead,
+    ),
     line('index kept', indexGb * regions.length, PRICES.dynamoStorage),
     line('index backups', indexGb, PRICES.dynamoBackup),
     line('load reports', slots.length * HOURS * 720, PRICES.dynamoWrite),

@@ -40,7 +40,7 @@ describe('npm run bench:query', () => {
   });
 
   it.each([
-    [['--items', '10'], '--items 10: write a whole number from 1000 to 1000000'],
+    [['--items', '10'], '--items 10: write a whole number from 1000 to 20000000'],
     [['--limit', 'x'], '--limit x: write a whole number from 1 to 200'],
     [['--what'], "Unknown option '--what'"],
   ])('refuses %j', async (args, message) => {

@@ -12,7 +12,7 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { copyKey, recordingCopySchema, replicaCopyItem } from '../../../core/index-items.ts';
 import { InvalidManifestError, type Manifest } from '../../../core/manifest.ts';
 import {
@@ -243,7 +243,29 @@ describe('a copy', () => {
     });
     const s3For = (region: string) => (region === HOME ? home : client);
     expect(await replicate(recording.key, { s3For })).toMatchObject({ outcome: 'copied' });
-    expect(commands).toEqual(['HeadObjectCommand', ...Array(3).fill('CopyObjectCommand')]);
+    expect(commands).toEqual(Array(3).fill('CopyObjectCommand'));
+    expect(await copyOf(recording.manifest.recordingId)).toMatchObject({ state: 'verified' });
+  });
+
+  it('of a recording that is not new is looked for first, if the index knows of none: it may be the index that is lost', async () => {
+    const recording = await store();
+    await replicate(recording.key);
+    await table.send(
+      new DeleteCommand({ TableName: TABLE, Key: copyKey(recording.manifest.recordingId, TARGET) }),
+    );
+    const now = () => new Date(Date.now() + 5 * 60_000);
+    expect(await replicate(recording.key, { now })).toMatchObject({ outcome: 'alreadyCopied' });
+    expect(await copyOf(recording.manifest.recordingId)).toMatchObject({ state: 'verified' });
+  });
+
+  it('of a new recording that the index has missed is made once more', async () => {
+    const recording = await store();
+    await replicate(recording.key);
+    await table.send(
+      new DeleteCommand({ TableName: TABLE, Key: copyKey(recording.manifest.recordingId, TARGET) }),
+    );
+    expect(await replicate(recording.key)).toMatchObject({ outcome: 'copied' });
+    expect(await keysAtTarget(recording)).toHaveLength(3);
     expect(await copyOf(recording.manifest.recordingId)).toMatchObject({ state: 'verified' });
   });
 

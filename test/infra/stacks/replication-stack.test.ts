@@ -76,7 +76,7 @@ describe.each(REGIONS)('replication from %s to %s', (region, target) => {
       ['kms:GenerateDataKey', keys(target)],
     ]);
     expect(statements.slice(6).map(({ Action }) => [Action].flat().join())).toEqual([
-      'dynamodb:GetItem,dynamodb:PutItem,dynamodb:Query',
+      'dynamodb:BatchGetItem,dynamodb:PutItem,dynamodb:Query',
       'sqs:ChangeMessageVisibility,sqs:DeleteMessage,sqs:GetQueueAttributes,sqs:GetQueueUrl,sqs:ReceiveMessage',
     ]);
     expect(statements[6]?.Condition).toEqual({
