@@ -87,7 +87,9 @@ describe('npm start refuses', () => {
 
   it('a deployment file that is not there', async () => {
     const { code, said } = await refusal(['--deployment', join(directory, 'none.yaml')]);
-    expect(said).toMatch(/none\.yaml has 1 problem:\s+\(file\): .*no such file: name another with --deployment/);
+    expect(said).toMatch(
+      /none\.yaml has 1 problem:\s+\(file\): .*no such file: name another with --deployment/,
+    );
     expect(code).toBe(1);
   });
 
