@@ -19,6 +19,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { ObjectLock } from '../../../core/retention.ts';
 import type { BegunUpload, BegunUploads } from './begun-uploads.ts';
+import { withFileBody } from './file-body.ts';
 
 export interface MultipartSizes {
   /** Of each part but the last. S3 takes 5 MiB to 5 GiB. */
@@ -159,9 +160,9 @@ export async function uploadInParts(
   }
 
   async function sendPart({ uploadId }: BegunUpload, part: FilePart): Promise<CompletedPart> {
-    const content = createReadStream(file.path, { start: part.start, end: part.start + part.bytes - 1 });
-    try {
-      const { ETag } = await s3.send(
+    const range = { start: part.start, end: part.start + part.bytes - 1 };
+    const { ETag } = await withFileBody(file.path, range, signal, (content, abortSignal) =>
+      s3.send(
         new UploadPartCommand({
           Bucket: bucket,
           Key: key,
@@ -171,13 +172,10 @@ export async function uploadInParts(
           ContentLength: part.bytes,
           ChecksumSHA256: part.sha256,
         }),
-        { abortSignal: signal },
-      );
-      return { PartNumber: part.number, ETag, ChecksumSHA256: part.sha256 };
-    } catch (error) {
-      content.destroy(); // only now: see `put`
-      throw error;
-    }
+        { abortSignal },
+      ),
+    );
+    return { PartNumber: part.number, ETag, ChecksumSHA256: part.sha256 };
   }
 
   async function complete({ uploadId }: BegunUpload, parts: CompletedPart[]): Promise<void> {

@@ -1,12 +1,13 @@
 /** Puts the files of a finished recording into S3: the manifest last, because it makes the recording exist. */
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { fileKey, manifestKey, type RecordingLocation } from '../../../core/keys.ts';
 import { MANIFEST_FILE, type Manifest } from '../../../core/manifest.ts';
 import { type ObjectLock, objectLockOf, type Retention } from '../../../core/retention.ts';
 import { type BegunUpload, BegunUploads } from './begun-uploads.ts';
+import { withFileBody } from './file-body.ts';
 import {
   abortUpload,
   type Destination,
@@ -98,9 +99,8 @@ async function put(
 ): Promise<void> {
   const path = join(directory, file.name);
   await assertLength(path, file); // S3 would wait for the rest
-  const content = createReadStream(path);
-  try {
-    await s3.send(
+  const send = (content: Readable, abortSignal: AbortSignal) =>
+    s3.send(
       new PutObjectCommand({
         Bucket: bucket,
         Key: key,
@@ -112,10 +112,11 @@ async function put(
         ObjectLockMode: file.lock?.mode,
         ObjectLockRetainUntilDate: file.lock?.retainUntil,
       }),
-      { abortSignal: signal },
+      { abortSignal },
     );
+  try {
+    await withFileBody(path, {}, signal, send);
   } catch (error) {
-    content.destroy(); // only now: after an answer that came before its end was read, the connection would be lost, too
     // Either the network has changed it, or the disk.
     if ((error as Error).name === 'BadDigest') assertSame(path, file, await digestFile(path, file.bytes + 1));
     throw error;

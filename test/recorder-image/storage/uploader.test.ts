@@ -1,11 +1,12 @@
 /** Uploads use their connections again, also where the answer comes before the end of the file has been seen. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
+import { withFileBody } from '../../../recorder-image/src/storage/file-body.ts';
 import { uploadRecording } from '../../../recorder-image/src/storage/uploader.ts';
 import { makeManifest } from '../../helpers/manifest.ts';
 import { HOST, REGION } from '../../helpers/recorder.ts';
@@ -58,4 +59,28 @@ it('uses few connections for many uploads', async () => {
   for (let recording = 0; recording < RECORDINGS; recording++)
     await uploadRecording({ s3, bucket: 'example' }, used.spool.directory, manifest, file);
   expect(connections).toBeLessThanOrEqual(3);
+});
+
+it('says what is wrong with a file that cannot be read, and lets go of the request', async () => {
+  const directory = join(used.spool.directory, 'audio.wav');
+  mkdirSync(directory);
+  const { size: bytes } = statSync(directory);
+  const manifest = makeManifest({
+    files: [{ name: 'audio.wav', role: 'audio', contentType: 'audio/wav', bytes, sha256: '0'.repeat(64) }],
+  });
+  const uploading = uploadRecording({ s3, bucket: 'example' }, used.spool.directory, manifest, {
+    bytes: 1,
+    sha256: '0'.repeat(64),
+  });
+  await expect(uploading).rejects.toMatchObject({ code: 'EISDIR' });
+});
+
+it('survives a file that turns out to be gone when its request has failed already', async () => {
+  const closed = Promise.withResolvers<void>();
+  const sending = withFileBody(join(used.spool.directory, 'gone.wav'), {}, undefined, async (body) => {
+    body.once('close', closed.resolve);
+    throw new Error('connection refused');
+  });
+  await expect(sending).rejects.toThrow('connection refused');
+  await closed.promise;
 });
