@@ -2,12 +2,10 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { TableKey } from '../../core/index-items.ts';
 import type { IndexTable } from './aws-clients.ts';
-import { type ReadOptions, readItems } from './read-items.ts';
+import { nameOf, type ReadOptions, readItems } from './read-items.ts';
 
 /** Those of the items that there are, in no order. @throws IndexTooSlowError, or the SDK's errors: to all who asked */
 export type ReadItems = (keys: readonly TableKey[]) => Promise<TableKey[]>;
-
-const nameOf = ({ pk, sk }: TableKey): string => `${pk} ${sk}`;
 
 export function gatherReads(index: IndexTable, options: ReadOptions = {}): ReadItems {
   let asked = new Map<string, TableKey>();

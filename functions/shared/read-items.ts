@@ -18,6 +18,9 @@ export class IndexTooSlowError extends Error {
   }
 }
 
+/** Of an item, within its table. */
+export const nameOf = ({ pk, sk }: TableKey): string => `${pk} ${sk}`;
+
 export interface ReadOptions {
   /** The keys among them; all when absent. Names may be reserved ones. */
   attributes?: readonly string[];

@@ -6,12 +6,11 @@ import {
   indexedRecordingSchema,
   recordingCopySchema,
   recordingKey,
-  type TableKey,
 } from '../../core/index-items.ts';
 import type { ReplicationRule } from '../../core/replication-rules.ts';
 import type { IndexTable } from '../shared/aws-clients.ts';
 import { unlessRefused } from '../shared/conditional-write.ts';
-import { readItems } from '../shared/read-items.ts';
+import { nameOf, readItems } from '../shared/read-items.ts';
 import type { SweptRecording } from './home-recordings.ts';
 
 const recordingStateSchema = indexedRecordingSchema.pick({
@@ -50,11 +49,10 @@ export async function readIndexStates(
     ...rules.map(({ to }) => copyKey(recordingId, to)),
   ]);
   const items = new Map<string, unknown>();
-  const name = ({ pk, sk }: TableKey) => `${pk} ${sk}`;
-  for (const item of await readItems(index, keys, { attributes: ATTRIBUTES })) items.set(name(item), item);
+  for (const item of await readItems(index, keys, { attributes: ATTRIBUTES })) items.set(nameOf(item), item);
   return ({ recordingId }) => ({
-    recording: recordingStateSchema.optional().parse(items.get(name(recordingKey(recordingId)))),
-    copy: (region) => copyStateSchema.optional().parse(items.get(name(copyKey(recordingId, region)))),
+    recording: recordingStateSchema.optional().parse(items.get(nameOf(recordingKey(recordingId)))),
+    copy: (region) => copyStateSchema.optional().parse(items.get(nameOf(copyKey(recordingId, region)))),
   });
 }
 
